@@ -1,0 +1,37 @@
+"""ROC, Remote Object Call: share Python objects across processes, computers and languages.
+
+Names are resolved when they are first used, so that ``import runmacs.roc`` is quick.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0.dev0"
+
+_HOMES = {
+    "Endpoints": "endpoints",
+    "RocClient": "client",
+    "RocServer": "server",
+}
+
+if TYPE_CHECKING:
+    from .client import RocClient as RocClient
+    from .endpoints import Endpoints as Endpoints
+    from .server import RocServer as RocServer
+
+__all__ = ["Endpoints", "RocClient", "RocServer", "__version__"]
+
+
+def __getattr__(name: str) -> Any:
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(f".{home}", __name__), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

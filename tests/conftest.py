@@ -1,0 +1,84 @@
+"""What all tests share: the fixtures for real processes, and the switch that forbids skips.
+
+``ROC_NO_SKIP=1`` turns every skipped test into a failure, so that a build in which an
+optional tool was missing cannot look like one in which everything was tested.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Generator, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+import hypothesis
+import pytest
+
+from processes import BrokerProcess, Spawner, start_broker
+
+if TYPE_CHECKING:
+    from runmacs.roc.endpoints import Endpoints
+
+NO_SKIP = os.environ.get("ROC_NO_SKIP", "") not in ("", "0")
+
+# No deadline for a single example: a busy two-core machine is not a bug. Where no skip is
+# allowed the examples are the same in each run: a red build is due to the change alone.
+hypothesis.settings.register_profile("roc", deadline=None, derandomize=NO_SKIP)
+hypothesis.settings.load_profile("roc")
+
+Report = TypeVar("Report", pytest.TestReport, pytest.CollectReport)
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    return _refuse_skip((yield))
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_make_collect_report() -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    return _refuse_skip((yield))
+
+
+def _refuse_skip(report: Report) -> Report:
+    if NO_SKIP and report.skipped and not hasattr(report, "wasxfail"):
+        reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longrepr
+        report.outcome = "failed"
+        report.longrepr = (
+            f"{report.nodeid}: ROC_NO_SKIP is set, and this was to be skipped: {reason}"
+        )
+    return report
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _no_settings_of_this_user(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Keep the developer's own broker and configuration file out of the tests."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in os.environ:
+            if name.startswith("ROC_") and name not in ("ROC_NO_SKIP", "ROC_SEED"):
+                patch.delenv(name)
+        patch.setenv("XDG_CONFIG_HOME", str(tmp_path_factory.mktemp("config")))
+        yield
+
+
+@pytest.fixture
+def spawn(tmp_path: Path) -> Iterator[Spawner]:
+    """Start Python programs as child processes; all are dead when the test is over."""
+    spawner = Spawner(tmp_path)
+    try:
+        yield spawner
+    finally:
+        spawner.close()
+
+
+@pytest.fixture
+def broker_process(spawn: Spawner) -> Iterator[BrokerProcess]:
+    """A real ``rocbroker`` on free ports, for tests that also kill or freeze it."""
+    running = start_broker(spawn)
+    yield running
+    running.stop()
+
+
+@pytest.fixture
+def broker(broker_process: BrokerProcess) -> Endpoints:
+    """The endpoints of a real ``rocbroker``, which must end cleanly after the test."""
+    return broker_process.endpoints
