@@ -1,0 +1,426 @@
+"""The client's side of calls, as an automaton.
+
+A call goes through these states::
+
+    queued ──link up──> sent ──reply──────────────────────> done
+      │                  ├──link lost─────────────────────> done (executed None)
+      │                  └──deadline──> withdrawing ──verdict, or 0.15 s──> done
+      └──deadline──────────────────────────────────────────> done (executed False)
+
+Rules:
+
+* What is not sent stays in our own queue; the time to live is what remains when a
+  call is handed to the socket.
+* Nothing is sent twice.
+* A reply is matched by its JSON-RPC id and by nothing else; a late one is counted.
+* At its deadline a sent call is withdrawn on the control lane, and the verdict says
+  what became of it. A broker that did not greet us may be a stock one: it gets
+  nothing beyond 7/MDP, and silence of it means nothing.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+from .. import errors
+from ..wire import mdp
+from ..wire.jsonrpc import Response, encode_request, parse_responses
+from ..wire.mdp import CLIENT, EMPTY
+from ..wire.values import Buffer
+from .effects import Effect, Reopen
+from .liveness import LOST_AFTER
+
+__all__ = ["Call", "CallerCore"]
+
+VERDICT_WAIT = 0.15
+"""Seconds that a caller waits, after its deadline, for the word what became of the call."""
+
+_PING_AFTER = 1.0
+_RETRY = 0.01
+
+
+class Call:
+    """A pending request. ``outcome`` is a result or an exception, once ``done``."""
+
+    __slots__ = (
+        "buffers",
+        "deadline",
+        "done",
+        "error",
+        "frames",
+        "member",
+        "method",
+        "number",
+        "object_id",
+        "params",
+        "response",
+        "sent_at",
+        "state",
+        "timeout",
+        "verdict_number",
+        "waiter",
+        "waits",
+    )
+
+    def __init__(
+        self,
+        object_id: str,
+        method: str,
+        params: bytes | None,
+        buffers: Sequence[Buffer],
+        member: str = "",
+    ) -> None:
+        self.object_id = object_id
+        self.method = method
+        self.member = member or method
+        self.params = params
+        self.buffers = buffers
+        self.number = 0
+        self.timeout = 0.0
+        self.deadline = 0.0
+        self.sent_at: float | None = None
+        self.state = "new"
+        self.done = False
+        self.response: Response | None = None
+        self.frames: Sequence[Any] = ()
+        self.error: errors.RocError | None = None
+        self.verdict_number = 0
+        self.waiter: Any = None
+        self.waits = False
+
+    @property
+    def name(self) -> str:
+        """Object and member, for messages: ``vnir.fps``."""
+        return f"{self.object_id.rstrip('!')}.{self.member}"
+
+
+class _Verdict(msgspec.Struct):
+    executed: bool | None = None
+    state: str = "unknown"
+    seconds: float = 0.0
+
+
+class _About(msgspec.Struct):
+    """What the broker says in its answer to the first ping."""
+
+    broker: str = ""
+    version: int = 0
+
+
+_verdict = msgspec.json.Decoder(_Verdict)
+_about = msgspec.json.Decoder(_About)
+_method_text: dict[str, bytes] = {}
+
+
+def _quoted(method: str) -> bytes:
+    text = _method_text.get(method)
+    if text is None:
+        if len(_method_text) > 10_000:
+            _method_text.clear()
+        text = _method_text[method] = msgspec.json.encode(method)
+    return text
+
+
+class CallerCore:
+    """All calls of one client. ``instance`` names the client in call ids."""
+
+    def __init__(self, instance: str, address: str, limit: int = 10_000) -> None:
+        self.instance = instance.encode()
+        self.address = address
+        self.limit = limit
+        self.up = False
+        self.broker: str | None = None
+        self.late = 0
+        self.reached: set[str] = set()
+        self._calls: dict[int, Call] = {}
+        self._verdicts: dict[int, Call] = {}
+        self._queue: deque[Call] = deque()
+        self._number = 0
+        self._greeting = 0
+        self._pings: set[int] = set()
+        self._heard = 0.0
+        self._pinged = 0.0
+        self._retry_at: float | None = None
+        self._wake_at = math.inf
+
+    # ---- calls
+
+    def submit(self, call: Call, now: float, timeout: float, out: list[Effect]) -> None:
+        """Begin a call. It is ``done`` within its timeout and 0.15 s."""
+        if len(self._calls) >= self.limit:
+            message = f"{call.name}: {self.limit} calls of this client are open already"
+            self._end(call, errors.QueueFull(f"{message}; this one was not sent."))
+            return
+        self._number += 1
+        call.number = self._number
+        call.timeout = timeout
+        call.deadline = now + timeout
+        self._calls[call.number] = call
+        self._wake_at = min(self._wake_at, call.deadline, now + _PING_AFTER)
+        if self.up and not self._queue:
+            self._send(call, now, out)
+        else:
+            call.state = "queued"
+            self._queue.append(call)
+
+    def _send(self, call: Call, now: float, out: list[Effect]) -> None:
+        extension = b'{"call":"%b.%d","ttl":%.6f,"at":%.6f%b}' % (
+            self.instance,
+            call.number,
+            call.deadline - now,
+            now,
+            b',"wait":true' if call.waits or call.object_id in self.reached else b"",
+        )
+        text = encode_request(_quoted(call.method), call.params, call.number, extension)
+        call.state = "sent"
+        call.sent_at = now
+        out.append([EMPTY, CLIENT, call.object_id.encode(), text, *call.buffers])
+
+    def unsent(self, messages: Sequence[Sequence[Any]], now: float) -> None:
+        """The socket took none of these: calls go back to the queue, in their order."""
+        for frames in reversed(messages):
+            number = _number_in(bytes(frames[3]))
+            call = self._calls.get(number)
+            if call is not None and call.state == "sent":
+                call.state = "queued"
+                call.sent_at = None
+                self._queue.appendleft(call)
+            elif number == self._greeting:
+                self._pings.discard(number)
+                self._greeting = 0
+        self._retry_at = now + _RETRY
+        self._wake_at = min(self._wake_at, self._retry_at)
+
+    def abandon(self, call: Call, now: float, out: list[Effect]) -> None:
+        """Its caller does not wait any longer (Ctrl-C): withdraw it, expect no answer."""
+        if call.done:
+            return
+        if call.state == "sent" and self.up and self.broker is not None:
+            self._send_withdrawal(call, now, out)
+            self._verdicts.pop(call.verdict_number, None)
+        self._end(call, errors.Closed(f"{call.name}: abandoned by its caller.", executed=None))
+
+    def _end(self, call: Call, error: errors.RocError | None) -> None:
+        if call.state == "queued":
+            self._queue.remove(call)
+        self._calls.pop(call.number, None)
+        self._verdicts.pop(call.verdict_number, None)
+        call.error = error
+        call.state = "done"
+        call.done = True
+
+    # ---- the link
+
+    def link_up(self, now: float, out: list[Effect]) -> None:
+        """A connection to a broker stands: ask who it is, and send what waits."""
+        self.up = True
+        self._heard = self._pinged = now
+        self._greeting = self._ping(now, out)
+        self.send_queued(now, out)
+
+    def send_queued(self, now: float, out: list[Effect]) -> None:
+        """Send what the queue holds."""
+        while self._queue and self.up:
+            call = self._queue.popleft()
+            if call.deadline > now:
+                self._send(call, now, out)
+            else:
+                call.state = "late"
+                self._end(call, self._unsent_error(call))
+
+    def link_down(self, why: str = "") -> None:
+        """The connection is gone: what was sent cannot be known, what was not waits."""
+        self.up = False
+        self.broker = None
+        self._pings.clear()
+        for call in [call for call in self._calls.values() if call.state != "queued"]:
+            message = (
+                f"{call.name}: the broker at {self.address} went away in mid-call{why};"
+                " whether the call was executed cannot be known."
+            )
+            self._end(call, errors.BrokerUnreachable(message, executed=None))
+
+    def _ping(self, now: float, out: list[Effect]) -> int:
+        self._number += 1
+        self._pings.add(self._number)
+        self._pinged = now
+        text = encode_request(b'"rpc.ping"', None, self._number)
+        out.append([EMPTY, CLIENT, mdp.BROKER_ID + b"!", text])
+        return self._number
+
+    # ---- replies
+
+    def on_frames(self, frames: list[Any], now: float) -> None:
+        """One message from the broker: ``["", header, object id, body...]``. Never raises."""
+        self._heard = now
+        if len(frames) < 4 or frames[0] != EMPTY or frames[1] != CLIENT:
+            self.late += 1
+            return
+        responses = parse_responses(frames[3])
+        if responses is None:
+            if len(frames[3]):
+                self.late += 1
+            return
+        for response in responses:
+            self._on_response(response, frames)
+
+    def _on_response(self, response: Response, frames: list[Any]) -> None:
+        number = response.id
+        call = self._calls.get(number) if isinstance(number, int) else None
+        if call is not None:
+            if response.error is msgspec.UNSET:
+                self.reached.add(call.object_id)
+            call.response = response
+            call.frames = frames
+            self._end(call, None)
+        elif number in self._verdicts and isinstance(number, int):
+            self._on_verdict(self._verdicts[number], response)
+        elif number in self._pings and isinstance(number, int):
+            self._pings.discard(number)
+            if number == self._greeting:
+                self._on_greeting(response)
+        else:
+            self.late += 1
+
+    def _on_greeting(self, response: Response) -> None:
+        if isinstance(response.result, msgspec.UnsetType):
+            return
+        try:
+            about = _about.decode(response.result)
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+            return
+        self.broker = about.broker
+
+    # ---- time
+
+    def next_deadline(self) -> float | None:
+        """When `tick` should come at the latest; None when no call is open."""
+        return self._wake_at if self._calls else None
+
+    def tick(self, now: float, out: list[Effect]) -> None:
+        """Time has passed: end what is over, and see whether the broker still answers."""
+        if self._retry_at is not None and now >= self._retry_at:
+            self._retry_at = None
+            if self.up and not self._greeting:
+                self._greeting = self._ping(now, out)
+            self.send_queued(now, out)
+        self._end_what_is_over(now, out)
+        self._watch_broker(now, out)
+        times = [
+            call.deadline + (VERDICT_WAIT if call.state == "withdrawing" else 0.0)
+            for call in self._calls.values()
+        ]
+        if self._retry_at is not None:
+            times.append(self._retry_at)
+        if self.up and self.broker is not None:
+            times.append(self._pinged + _PING_AFTER)
+        self._wake_at = min(times, default=math.inf)
+
+    def _end_what_is_over(self, now: float, out: list[Effect]) -> None:
+        for call in list(self._calls.values()):
+            if call.state == "withdrawing":
+                if now >= call.deadline + VERDICT_WAIT:
+                    self._end(call, self._timeout_error(call, now, None))
+            elif now >= call.deadline:
+                self._on_deadline(call, now, out)
+
+    def _watch_broker(self, now: float, out: list[Effect]) -> None:
+        if self.broker is None or not self._calls or not self.up:
+            return
+        silent = now - self._heard
+        if silent > LOST_AFTER and self._pings:
+            self.link_down(f" (it was silent for {silent:.0f} s)")
+            out.append(Reopen("the broker is silent"))
+        elif now - self._pinged >= _PING_AFTER:
+            if not self._pings:
+                self._heard = max(self._heard, now - _PING_AFTER)
+            self._ping(now, out)
+
+    def _on_deadline(self, call: Call, now: float, out: list[Effect]) -> None:
+        if call.state == "queued":
+            self._end(call, self._unsent_error(call))
+        elif self.broker is not None and self.up:
+            call.state = "withdrawing"
+            self._send_withdrawal(call, now, out)
+        else:
+            self._end(call, self._timeout_error(call, now, None))
+
+    def _send_withdrawal(self, call: Call, now: float, out: list[Effect]) -> None:
+        self._number += 1
+        call.verdict_number = self._number
+        self._verdicts[self._number] = call
+        params = b'{"call":"%b.%d"}' % (self.instance, call.number)
+        text = encode_request(b'"rpc.cancel"', params, self._number)
+        lane = call.object_id.rstrip("!").encode() + b"!"
+        out.append([EMPTY, CLIENT, lane, text])
+
+    def _on_verdict(self, call: Call, response: Response) -> None:
+        verdict = _Verdict()
+        if not isinstance(response.result, msgspec.UnsetType):
+            try:
+                verdict = _verdict.decode(response.result)
+            except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+                verdict = _Verdict()
+        if verdict.state == "absent":
+            message = (
+                f"{call.name}: no server shares {call.object_id!r} now; the call waited"
+                f" {call.timeout:g} s and was not executed. Start its server again."
+            )
+            self._end(call, errors.ObjectNotFound(message, executed=False))
+            return
+        self._end(call, self._timeout_error(call, call.deadline, verdict))
+
+    def _unsent_error(self, call: Call) -> errors.RocError:
+        message = (
+            f"{call.name}: no broker answers at {self.address}, so the call was not sent in"
+            f" {call.timeout:g} s. Start one with `rocbroker`, or set ROC_BROKER to its address."
+        )
+        return errors.BrokerUnreachable(message, executed=False)
+
+    def _timeout_error(
+        self, call: Call, now: float, verdict: _Verdict | None
+    ) -> errors.CallTimeout:
+        executed = None if verdict is None else verdict.executed
+        silent = now - self._heard
+        if verdict is None:
+            fate = "what became of it cannot be known"
+            if self.broker is not None and silent > _PING_AFTER:
+                fate += f", as the broker has been silent for {silent:.1f} s"
+        elif executed is False:
+            fate = "it was not executed, and will not be"
+        elif verdict.state == "running":
+            fate = f"it still runs, since {verdict.seconds:.1f} s"
+        elif verdict.state == "stalled":
+            fate = f"its server has been silent for {verdict.seconds:.1f} s, so nobody knows more"
+        else:
+            fate = "what became of it cannot be known"
+        message = f"{call.name}: no answer within {call.timeout:g} s; {fate}."
+        return errors.CallTimeout(message, executed=executed)
+
+    # ---- looking inside
+
+    def fail_all(self, error: errors.RocError) -> list[Call]:
+        """End every open call, as the client closes; returns them."""
+        calls = list(self._calls.values())
+        for call in calls:
+            executed = False if call.state == "queued" else None
+            self._end(call, errors.Closed(f"{call.name}: {error}", executed=executed))
+        return calls
+
+    def check(self) -> None:
+        """Every invariant of the caller."""
+        assert all(call.state == "queued" for call in self._queue)
+        assert all(not call.done and call.number == n for n, call in self._calls.items())
+        queued = sum(call.state == "queued" for call in self._calls.values())
+        assert queued == len(self._queue)
+        assert all(call.state == "withdrawing" for call in self._verdicts.values())
+
+
+def _number_in(text: bytes) -> int:
+    """The id in a request that we encoded ourselves: it stands first, after the version."""
+    return int(text[text.index(b'"id":') + 5 :].split(b",", 1)[0])

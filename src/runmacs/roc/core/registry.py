@@ -1,0 +1,191 @@
+"""Who serves which object id, who waits to, and who is next.
+
+Rules:
+
+* Policy ``exclusive``: one server. A second one is *held* until the holder's next
+  sign of life (then refused) or its loss (then it serves).
+* Policy ``standby``: one serves, the others wait, in order of arrival.
+* Policy ``pool``: all serve; most credit first, then least recently used.
+* Servers of one id must agree on the policy; a stock worker has policy ``pool``.
+* Credit is the worker's prefetch less the calls it holds.
+"""
+
+from __future__ import annotations
+
+from ..wire.jsonrpc import Text
+from ..wire.mdp import Properties
+from .liveness import LOST_AFTER, SILENCE, STOCK_SILENCE
+from .waiting import WaitingCalls
+
+__all__ = ["STOCK", "TOKEN_NUMBER", "Registry", "Service", "Worker"]
+
+TOKEN_NUMBER = 8
+"""A token is the client's routing id and the dispatch number, in so many bytes."""
+
+STOCK = Properties(prefetch=1, interval=2.5, policy="pool", language="")
+"""What is assumed of a worker that says nothing of itself."""
+
+
+class Worker:
+    """One server's conversation with the broker about one object id."""
+
+    __slots__ = (
+        "controls",
+        "credit",
+        "greeted",
+        "heard",
+        "held_calls",
+        "properties",
+        "rid",
+        "served",
+        "service",
+        "since",
+        "stalled",
+        "state",
+        "used",
+    )
+
+    def __init__(
+        self, rid: bytes, service: Service, properties: Properties | None, now: float
+    ) -> None:
+        self.rid = rid
+        self.service = service
+        self.greeted = properties is not None
+        self.properties = properties or STOCK
+        self.credit = self.properties.prefetch
+        self.held_calls: dict[bytes, Text] = {}
+        self.controls: dict[bytes, bytes] = {}
+        self.state = "held"
+        self.stalled = False
+        self.since = self.heard = now
+        self.used = 0
+        self.served = 0
+
+    def silent_too_long(self, now: float) -> bool:
+        """Whether its silence alone says that it is lost.
+
+        A stock worker does not beat while it works, so then it is not judged.
+        """
+        if self.greeted:
+            return now - self.heard > LOST_AFTER
+        return not self.held_calls and now - self.heard > STOCK_SILENCE
+
+    def stalls(self, now: float) -> bool:
+        """Whether nothing more should be handed to it for now."""
+        return self.greeted and now - self.heard > SILENCE
+
+    def describe(self) -> str:
+        """Where it runs, for people."""
+        if self.properties.host:
+            return f"{self.properties.host}, pid {self.properties.pid}"
+        return "a stock worker"
+
+
+class Service:
+    """One object id at the broker."""
+
+    __slots__ = ("name", "others", "served", "serving", "waiting")
+
+    def __init__(self, name: bytes) -> None:
+        self.name = name
+        self.serving: list[Worker] = []
+        self.others: list[Worker] = []
+        self.waiting = WaitingCalls()
+        self.served = 0
+
+    @property
+    def workers(self) -> list[Worker]:
+        """All of them, those that serve first."""
+        return self.serving + self.others
+
+    def free(self) -> Worker | None:
+        """The worker that should get the next call, None when all are busy."""
+        if len(self.serving) == 1:
+            worker = self.serving[0]
+            return worker if worker.credit > 0 and not worker.stalled else None
+        able = [worker for worker in self.serving if worker.credit > 0 and not worker.stalled]
+        return min(able, key=lambda worker: (-worker.credit, worker.used), default=None)
+
+
+class Registry:
+    """All object ids and workers that the broker knows."""
+
+    def __init__(self) -> None:
+        self.workers: dict[bytes, Worker] = {}
+        self.services: dict[bytes, Service] = {}
+        self.lost: dict[bytes, float] = {}
+
+    def service(self, name: bytes) -> Service:
+        """The service of this name, made if need be."""
+        service = self.services.get(name)
+        if service is None:
+            service = self.services[name] = Service(name)
+        return service
+
+    def same_instance(self, name: bytes, properties: Properties | None) -> Worker | None:
+        """An earlier conversation of the same server, which a new one replaces."""
+        service = self.services.get(name)
+        if service is None or properties is None or not properties.instance:
+            return None
+        return next(
+            (w for w in service.workers if w.properties.instance == properties.instance), None
+        )
+
+    def admit(self, worker: Worker) -> str:
+        """Enter a new worker, and say what it is: serving, standby or held."""
+        self.workers[worker.rid] = worker
+        service = worker.service
+        self.lost.pop(service.name, None)
+        worker.state = self._place(worker)
+        (service.serving if worker.state == "serving" else service.others).append(worker)
+        return worker.state
+
+    @staticmethod
+    def _place(worker: Worker) -> str:
+        serving = worker.service.serving
+        if not serving:
+            return "serving"
+        policies = {other.properties.policy for other in [*serving, worker]}
+        if policies == {"pool"}:
+            return "serving"
+        return "standby" if policies == {"standby"} else "held"
+
+    def remove(self, worker: Worker) -> None:
+        """Forget a worker; its service too when nobody is left that needs it."""
+        del self.workers[worker.rid]
+        service = worker.service
+        (service.serving if worker in service.serving else service.others).remove(worker)
+        self.drop_if_unused(service)
+
+    def promote(self, service: Service) -> Worker | None:
+        """The next in line, now serving, after nobody is left who serves."""
+        if service.serving or not service.others:
+            return None
+        worker = service.others.pop(0)
+        worker.state = "serving"
+        service.serving.append(worker)
+        return worker
+
+    def drop_if_unused(self, service: Service) -> None:
+        """Forget a service that has neither workers nor calls."""
+        if not service.workers and not service.waiting.count:
+            self.services.pop(service.name, None)
+
+    def check(self) -> None:
+        """Every invariant of the registry."""
+        listed = [worker for service in self.services.values() for worker in service.workers]
+        assert {worker.rid for worker in listed} == set(self.workers)
+        assert len(listed) == len(self.workers)
+        for name, service in self.services.items():
+            assert service.name == name
+            assert service.workers or service.waiting.count, f"{name!r} is unused"
+            assert service.serving or not service.others, f"{name!r}: nobody was promoted"
+            policies = {worker.properties.policy for worker in service.serving}
+            assert len(policies) < 2
+            assert len(service.serving) < 2 or policies == {"pool"}
+            service.waiting.check()
+        for worker in listed:
+            assert worker.credit == worker.properties.prefetch - len(worker.held_calls)
+            assert worker.credit >= 0
+            assert (worker.state == "serving") == (worker in worker.service.serving)
+            assert worker.state == "serving" or not worker.held_calls

@@ -1,0 +1,112 @@
+"""Calls that wait for a server: round robin between clients, in order for each.
+
+Rules:
+
+* Every queue has a limit in calls and in bytes; over it a call is not taken.
+* A call that has waited longer than its time to live is never handed out.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict, deque
+from collections.abc import Iterator, Sequence
+
+from ..wire.jsonrpc import Body, aged
+from ..wire.values import Buffer
+
+__all__ = ["WaitingCall", "WaitingCalls"]
+
+
+class WaitingCall:
+    """One call, as it was read, and what its body says of its time."""
+
+    __slots__ = ("arrived", "body", "client", "control", "deadline", "frames", "size")
+
+    def __init__(
+        self,
+        client: bytes,
+        frames: Sequence[Buffer],
+        body: Body,
+        arrived: float,
+        deadline: float,
+        control: bool = False,
+    ) -> None:
+        self.client = client
+        self.frames = frames
+        self.body = body
+        self.arrived = arrived
+        self.deadline = deadline
+        self.control = control
+        self.size = sum(map(len, frames))
+
+    def passed_on(self, now: float) -> list[Buffer]:
+        """Its frames, with the time it was held taken from its time to live."""
+        held = now - self.arrived
+        if held < 1e-3 or not self.body.sound:
+            return list(self.frames)
+        return [aged(self.frames[0], held), *self.frames[1:]]
+
+
+class WaitingCalls:
+    """The queue of one object id."""
+
+    __slots__ = ("_clients", "bytes", "count")
+
+    def __init__(self) -> None:
+        self._clients: OrderedDict[bytes, deque[WaitingCall]] = OrderedDict()
+        self.count = 0
+        self.bytes = 0
+
+    def __len__(self) -> int:
+        return self.count
+
+    def __iter__(self) -> Iterator[WaitingCall]:
+        for calls in self._clients.values():
+            yield from calls
+
+    def add(self, call: WaitingCall) -> None:
+        """Append a call to those of its client."""
+        self._clients.setdefault(call.client, deque()).append(call)
+        self.count += 1
+        self.bytes += call.size
+
+    def take(self) -> WaitingCall:
+        """The oldest call of the client whose turn it is. The queue may not be empty."""
+        client, calls = next(iter(self._clients.items()))
+        call = calls.popleft()
+        if calls:
+            self._clients.move_to_end(client)
+        else:
+            del self._clients[client]
+        self._forget(call)
+        return call
+
+    def remove(self, call: WaitingCall) -> None:
+        """Take one particular call out."""
+        calls = self._clients[call.client]
+        calls.remove(call)
+        if not calls:
+            del self._clients[call.client]
+        self._forget(call)
+
+    def of_client(self, client: bytes) -> Sequence[WaitingCall]:
+        """The calls of one client, oldest first."""
+        return self._clients.get(client, ())
+
+    def expired(self, now: float) -> list[WaitingCall]:
+        """Takes out, and returns, the calls whose time is over."""
+        over = [call for call in self if call.deadline <= now]
+        for call in over:
+            self.remove(call)
+        return over
+
+    def _forget(self, call: WaitingCall) -> None:
+        self.count -= 1
+        self.bytes -= call.size
+
+    def check(self) -> None:
+        """Every invariant of the queue."""
+        calls = list(self)
+        assert self.count == len(calls)
+        assert self.bytes == sum(call.size for call in calls)
+        assert all(self._clients.values()), "no client without calls"

@@ -1,0 +1,332 @@
+"""One object's conversation with the broker, as an automaton.
+
+States::
+
+    joining ──greeting──> serving | standby | held        (a greeted worker)
+    joining ──silence is fine──> joining                   (a stock broker never greets)
+    any     ──DISCONNECT──> joining, later ──READY──> ...
+    any     ──broker silent──> Reopen, joining
+
+Rules:
+
+* Requests are begun one at a time, in order for each client, clients in turn.
+* A request whose time to live is over is never begun: how long it was under way
+  (`Transit`), unread (`Standstill`) and waiting here all count.
+* Whoever loses its broker drops what it has not begun: nobody waits for it.
+* A broker that never greeted may be a stock one: it is granted 7.5 s of silence,
+  none at all is counted while a call is open, and READY goes out with 7/MDP's frames
+  plus one that it ignores.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict, deque
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+from .. import errors
+from ..wire import mdp
+from ..wire.jsonrpc import Body, Request, encode_error, encode_responses, parse_body
+from ..wire.mdp import EMPTY, WORKER, Properties
+from ..wire.values import Buffer
+from .effects import Effect, Greeted, Refused, Reopen
+from .liveness import BEAT, LOST_AFTER, SILENCE, STOCK_SILENCE, Transit
+from .withdrawal import call_to_cancel, encode_verdict
+
+__all__ = ["Task", "WorkerCore"]
+
+_RETRY = 0.1
+_RETRY_REFUSED = 1.0
+_DISOWNED_AFTER = LOST_AFTER - 2 * BEAT
+
+
+class Task:
+    """A request that was received: what to execute, and where its reply goes."""
+
+    __slots__ = ("age", "body", "control", "epoch", "frames", "read_at", "token")
+
+    def __init__(
+        self,
+        token: bytes,
+        frames: Sequence[Buffer],
+        body: Body,
+        read_at: float,
+        age: float,
+        epoch: int,
+        control: bool = False,
+    ) -> None:
+        self.token = token
+        self.frames = frames
+        self.body = body
+        self.read_at = read_at
+        self.age = age
+        self.epoch = epoch
+        self.control = control
+
+    def expired(self, request: Request, now: float) -> bool:
+        """Whether this request may no longer be begun."""
+        ttl = request.roc.ttl
+        return ttl is not None and now - self.read_at + self.age >= ttl
+
+
+class WorkerCore:
+    """The worker of one object id; ``properties`` go into its READY."""
+
+    def __init__(self, object_id: str, properties: Properties) -> None:
+        self.object_id = object_id
+        self.properties = properties
+        self.state = "joining"
+        self.greeted = False
+        self.running: Task | None = None
+        self.running_since = 0.0
+        self.dropped_replies = 0
+        self.expired = 0
+        self._name = object_id.encode()
+        self._ready: OrderedDict[str, deque[Task]] = OrderedDict()
+        self._queued = 0
+        self._transit = Transit()
+        self._age = 0.0
+        self._disowned = False
+        self._epoch = 0
+        self._heard = 0.0
+        self._next_beat = 0.0
+        self._next_ready: float | None = 0.0
+        self._unsent = False
+        self._was_accepted = False
+
+    # ---- the socket's life
+
+    def opened(self, now: float, out: list[Effect]) -> None:
+        """A fresh socket stands: introduce the object."""
+        self._forget()
+        self._introduce(now, out)
+
+    def unsent(self, now: float) -> None:
+        """A frame could not be sent: there is no connection. READY is tried again."""
+        if self.state != "joining":
+            self._forget()
+        self._unsent = True
+        self._next_ready = now + _RETRY
+
+    def _introduce(self, now: float, out: list[Effect]) -> None:
+        self._unsent = False
+        self._next_ready = None
+        self._heard = now
+        self._next_beat = now + BEAT
+        frame = msgspec.json.encode(self.properties)
+        out.append([EMPTY, WORKER, mdp.READY, self._name, frame])
+
+    def _forget(self) -> None:
+        """This broker is gone, or knows us no longer: so is what it handed to us."""
+        self._epoch += 1
+        self._ready.clear()
+        self._queued = 0
+        self.state = "joining"
+        self.greeted = False
+        self._disowned = False
+        self._next_ready = None
+
+    # ---- messages
+
+    def on_frames(self, frames: list[Any], now: float, out: list[Effect]) -> None:
+        """One message from the broker: ``["", header, command, ...]``. Never raises."""
+        if len(frames) < 3 or frames[0] != EMPTY or frames[1] != WORKER:
+            return
+        command = frames[2]
+        self._heard = now
+        if command in (mdp.REQUEST, mdp.CONTROL):
+            if len(frames) > 5 and frames[4] == EMPTY:
+                self._on_request(frames, now, out, command == mdp.CONTROL)
+        elif command == mdp.HEARTBEAT:
+            greeting = mdp.parse_greeting(frames[3]) if len(frames) > 3 else None
+            if greeting is not None:
+                self.greeted = True
+                self.state = greeting.state
+                self._was_accepted |= self.state != "held"
+                out.append(Greeted(greeting))
+        elif command == mdp.DISCONNECT:
+            self._on_disconnect(frames, now, out)
+
+    def _on_request(self, frames: list[Any], now: float, out: list[Effect], control: bool) -> None:
+        body = parse_body(frames[5])
+        task = Task(frames[3], frames[5:], body, now, self._age, self._epoch, control)
+        first = body.items[0]
+        sender = ""
+        if isinstance(first, Request):
+            sender = first.roc.call.partition(".")[0]
+            if sender and first.roc.at is not None:
+                task.age = max(task.age, self._transit.age(sender, first.roc.at, now))
+            if control and first.method == "rpc.cancel":
+                self._on_cancel(task, first, now, out)
+                return
+        if control:
+            self._ready.setdefault("!", deque()).append(task)
+            self._ready.move_to_end("!", last=False)
+        else:
+            self._ready.setdefault(sender, deque()).append(task)
+        self._queued += 1
+
+    def _on_cancel(self, task: Task, request: Request, now: float, out: list[Effect]) -> None:
+        call = call_to_cancel(request) or ""
+        running = self.running
+        if running is not None and running.epoch == self._epoch and running.body.carries(call):
+            text = encode_verdict(request, None, "running", now - self.running_since)
+        else:
+            queued = self._take_out(call)
+            if queued is None:
+                text = encode_verdict(request, None, "unknown")
+            else:
+                self._decline(queued, errors.Expired, "withdrawn by its caller", out)
+                text = encode_verdict(request, False, "withdrawn")
+        self._reply(task.token, [text], out)
+
+    def _take_out(self, call: str) -> Task | None:
+        for sender, tasks in self._ready.items():
+            for task in tasks:
+                if task.body.carries(call):
+                    tasks.remove(task)
+                    if not tasks:
+                        del self._ready[sender]
+                    self._queued -= 1
+                    return task
+        return None
+
+    def _on_disconnect(self, frames: list[Any], now: float, out: list[Effect]) -> None:
+        reason = mdp.parse_reason(frames[3]) if len(frames) > 3 else None
+        refused = reason is not None and reason.code == errors.ObjectIdTaken.code
+        unsound = reason is not None and reason.code == errors.ProtocolError.code
+        self._forget()
+        self._next_ready = now + (_RETRY_REFUSED if refused or unsound else _RETRY)
+        if reason is not None and (refused or unsound):
+            out.append(Refused(reason, first=not self._was_accepted))
+
+    # ---- execution
+
+    def take(self, now: float, out: list[Effect]) -> Task | None:
+        """The next request to begin, whose turn and time it is; None when there is none."""
+        while self._ready:
+            sender, tasks = next(iter(self._ready.items()))
+            task = tasks.popleft()
+            if tasks:
+                self._ready.move_to_end(sender)
+            else:
+                del self._ready[sender]
+            self._queued -= 1
+            if not task.body.batch:
+                request = task.body.items[0]
+                if isinstance(request, Request) and task.expired(request, now):
+                    self.expired += 1
+                    self._decline(task, errors.Expired, "its time was over when its turn came", out)
+                    continue
+            self.running, self.running_since = task, now
+            return task
+        return None
+
+    def take_control(self) -> Task | None:
+        """The next request of the control lane, for whoever serves it beside a running method."""
+        tasks = self._ready.get("!")
+        if not tasks:
+            return None
+        task = tasks.popleft()
+        if not tasks:
+            del self._ready["!"]
+        self._queued -= 1
+        return task
+
+    def finish(self, task: Task, frames: Sequence[Buffer], out: list[Effect]) -> None:
+        """A task has ended: send its reply, if the broker that asked is still there."""
+        if self.running is task:
+            self.running = None
+        if task.epoch != self._epoch:
+            self.dropped_replies += 1
+        else:
+            self._reply(task.token, frames, out)
+
+    def _reply(self, token: bytes, frames: Sequence[Buffer], out: list[Effect]) -> None:
+        out.append([EMPTY, WORKER, mdp.REPLY, token, EMPTY, *frames])
+
+    def _decline(
+        self, task: Task, kind: type[errors.RocError], why: str, out: list[Effect]
+    ) -> None:
+        """Answer a task that is not begun."""
+        data = {"executed": False, "object": self.object_id}
+        message = f"{self.object_id}: the call was not executed: {why}."
+        answers = [
+            encode_error(item.reply_id, kind.code, message, data)
+            for item in task.body.items
+            if item.reply_id is not None
+        ]
+        self._reply(task.token, [encode_responses(answers, task.body.batch)], out)
+
+    def stop(self, out: list[Effect]) -> None:
+        """The server ends: decline what was not begun, and say goodbye."""
+        for tasks in self._ready.values():
+            for task in tasks:
+                self._decline(task, errors.ServerLost, "its server was stopped", out)
+        if self.state != "joining" or not self._unsent:
+            out.append([EMPTY, WORKER, mdp.DISCONNECT])
+        self._forget()
+
+    # ---- time
+
+    def stood_still(self, seconds: float) -> None:
+        """The own loop stood still: what is read until `drained` is older by that."""
+        self._age += seconds
+        self._heard += seconds
+        self._disowned |= self._age > _DISOWNED_AFTER
+
+    def drained(self) -> None:
+        """The socket is empty."""
+        self._age = 0.0
+
+    def next_deadline(self) -> float | None:
+        """When `tick` should come at the latest."""
+        if self._unsent or self._next_ready is not None:
+            return self._next_ready
+        return min(self._next_beat, self._heard + self._patience())
+
+    def _patience(self) -> float:
+        return SILENCE if self.greeted else STOCK_SILENCE
+
+    def tick(self, now: float, out: list[Effect]) -> None:
+        """Time has passed: beat, register again, or leave a silent broker."""
+        if self._next_ready is not None:
+            if now >= self._next_ready:
+                self._introduce(now, out)
+            return
+        if self._disowned:
+            out.append(Reopen("this process stood still for so long that the broker gave it up"))
+            self._forget()
+            return
+        excused = not self.greeted and (self.running is not None or self._queued > 0)
+        if excused:
+            self._heard = max(self._heard, now - STOCK_SILENCE / 2)
+        elif now - self._heard > self._patience():
+            out.append(Reopen(f"the broker was silent for {now - self._heard:.1f} s"))
+            self._forget()
+            return
+        if now >= self._next_beat:
+            self._next_beat = now + BEAT
+            out.append([EMPTY, WORKER, mdp.HEARTBEAT])
+
+    # ---- looking inside
+
+    def snapshot(self) -> dict[str, Any]:
+        """Plain copies for monitoring."""
+        return {
+            "object": self.object_id,
+            "state": self.state,
+            "queued": self._queued,
+            "running": self.running is not None,
+            "expired": self.expired,
+            "dropped_replies": self.dropped_replies,
+        }
+
+    def check(self) -> None:
+        """Every invariant of the worker."""
+        assert self._queued == sum(map(len, self._ready.values()))
+        assert all(self._ready.values()), "no client without tasks"
+        assert self.greeted or self.state == "joining"
+        assert all(t.epoch == self._epoch for tasks in self._ready.values() for t in tasks)
