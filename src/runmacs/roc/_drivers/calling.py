@@ -1,0 +1,215 @@
+"""Drives a client's calls: *whoever waits, drives.*
+
+The socket is guarded by a lock, and used only with it. Of the threads that wait for a
+call one is the *leader*: it waits on the socket's descriptors, without the lock, and
+completes the calls of all. The others wait for their own call to be completed, or to be
+made leader. So a single caller has no thread hop, and many callers share one.
+
+Leadership is a courtesy, not a right: two leaders would do no harm, as each takes the
+lock before it touches anything. That is why a lost one (a thread that died, an interrupt
+at the worst of moments) is simply replaced by whichever waiter notices.
+"""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+import zmq
+
+from .. import errors
+from ..core.caller import Call, CallerCore
+from ..core.effects import Effect, Reopen
+from ..endpoints import Endpoints
+from .clock import now as clock
+from .interrupts import Shield
+from .sockets import Gate, Link, Waker, context
+
+__all__ = ["Caller"]
+
+_TURN = 0.25
+"""Seconds that a wait lasts at most before things are looked at again."""
+
+
+class Caller:
+    """The calls of one client over one connection. Any thread may use it."""
+
+    def __init__(self, ctx: zmq.Context[Any] | None, endpoints: Endpoints, instance: str) -> None:
+        self.endpoints = endpoints
+        self.core = CallerCore(instance, endpoints.rocBroker)
+        self._context = context(ctx)
+        self._lock = threading.Lock()
+        self._waiting: dict[int, Call] = {}
+        self._leader: Call | None = None
+        self._led_at = 0.0
+        self._closed = False
+        self._waker = Waker()
+        self._link = Link(self._context, endpoints)
+        self._gate = Gate(*self._link.fds, self._waker.fd)
+
+    # ---- blocking calls
+
+    def complete(self, call: Call, timeout: float) -> None:
+        """Make a call and wait until it is done; Ctrl-C abandons it."""
+        shield = Shield()
+        try:
+            self._begin(call, timeout)
+            while not call.done:
+                if self._leader is call:
+                    self._lead(shield)
+                else:
+                    self._follow(call, shield)
+        finally:
+            shield.lift()
+            self._leave(call)
+            shield.end()
+
+    def _begin(self, call: Call, timeout: float) -> None:
+        call.waiter = threading.Lock()
+        call.waiter.acquire()
+        with self._lock:
+            if self._closed:
+                raise errors.Closed("this client was closed; make a new one.")
+            now = clock()
+            self._take_changes(now)
+            out: list[Effect] = []
+            self.core.submit(call, now, timeout, out)
+            self._waiting[id(call)] = call
+            self._carry_out(out, now)
+            self._read(now)
+            if self._leader is None:
+                self._leader = call
+
+    def _lead(self, shield: Shield) -> None:
+        """Wait for the socket once, and complete whatever has come."""
+        now = clock()
+        self._led_at = now
+        due = self.core.next_deadline()
+        timeout = _TURN if due is None else min(_TURN, due - now)
+        gate = self._gate
+        shield.lower()
+        try:
+            ready = gate.wait(timeout)
+        except RuntimeError:
+            # Two leaders for a moment: this one looks by itself.
+            ready = Gate(*self._link.fds, self._waker.fd).wait(timeout)
+        shield.lift()
+        with self._lock:
+            if self._waker.fd in ready:
+                self._waker.clear()
+            self._pump()
+
+    def _follow(self, call: Call, shield: Shield) -> None:
+        """Wait to be completed or promoted; step in when the leader does not lead."""
+        shield.lower()
+        call.waiter.acquire(timeout=_TURN)
+        shield.lift()
+        if call.done or self._leader is call:
+            return
+        with self._lock:
+            leader = self._leader
+            if leader is None or leader.done or clock() - self._led_at > 2 * _TURN:
+                self._leader = call
+
+    def _leave(self, call: Call) -> None:
+        """The call has ended, whichever way; who led hands over to the oldest waiter."""
+        with self._lock:
+            self._waiting.pop(id(call), None)
+            if not call.done and not self._closed:
+                out: list[Effect] = []
+                now = clock()
+                self.core.abandon(call, now, out)
+                self._carry_out(out, now)
+                self._read(now)
+            if self._leader is call or self._leader is None:
+                self._leader = next(iter(self._waiting.values()), None)
+                self._led_at = clock()
+                if self._leader is not None:
+                    _release(self._leader)
+
+    # ---- the socket; all of this with the lock
+
+    def _pump(self) -> None:
+        """Take all that has come, and see whether something is due."""
+        if self._closed:
+            return
+        now = clock()
+        self._link.stir()
+        self._read(now)
+        self._take_changes(now)
+        due = self.core.next_deadline()
+        if due is not None and now >= due:
+            out: list[Effect] = []
+            self.core.tick(now, out)
+            self._carry_out(out, now)
+            self._read(now)
+        self._release_done()
+
+    def _read(self, now: float) -> None:
+        link = self._link
+        while link.readable():
+            frames = link.receive()
+            if frames is None:
+                break
+            self.core.on_frames(frames, now)
+        self._release_done()
+
+    def _take_changes(self, now: float) -> None:
+        for up in self._link.changes():
+            if not up:
+                self._read(now)
+                self.core.link_down()
+            elif not self.core.up:
+                out: list[Effect] = []
+                self.core.link_up(now, out)
+                self._carry_out(out, now)
+
+    def _carry_out(self, out: list[Effect], now: float) -> None:
+        for index, effect in enumerate(out):
+            if isinstance(effect, Reopen):
+                self._reopen()
+            elif isinstance(effect, list) and not self._link.send(effect):
+                rest = [frames for frames in out[index:] if isinstance(frames, list)]
+                self.core.unsent(rest, now)
+                return
+
+    def _reopen(self) -> None:
+        self._link.close()
+        self._link = Link(self._context, self.endpoints)
+        self._gate = Gate(*self._link.fds, self._waker.fd)
+        self._waker.wake()
+
+    def _release_done(self) -> None:
+        if len(self._waiting) < 2:
+            return
+        for call in self._waiting.values():
+            if call.done:
+                _release(call)
+
+    # ---- the end
+
+    def close(self) -> None:
+        """End all open calls and close the connection. May be called twice."""
+        shield = Shield()
+        try:
+            with self._lock:
+                if self._closed:
+                    return
+                self._closed = True
+                self.core.fail_all(errors.Closed("the client was closed."))
+                for call in self._waiting.values():
+                    _release(call)
+                self._link.close()
+                self._waker.wake()
+        finally:
+            shield.end()
+
+    def __del__(self) -> None:
+        if hasattr(self, "_link") and not self._closed:
+            self._link.close()
+
+
+def _release(call: Call) -> None:
+    """Wake the thread that waits for this call; twice does no harm."""
+    if call.waiter.locked():
+        call.waiter.release()

@@ -1,0 +1,21 @@
+"""The clock of all deadlines: monotonic, and running through a suspended computer."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+__all__ = ["now"]
+
+
+def _clock() -> Callable[[], float]:
+    boottime = getattr(time, "CLOCK_BOOTTIME", None)
+    if boottime is None:
+        # macOS and Windows: their monotonic clocks run on, or stop, as the system has it.
+        return time.monotonic
+    read = time.clock_gettime
+    return lambda: read(boottime)
+
+
+now = _clock()
+"""Seconds; only differences mean something."""

@@ -1,0 +1,306 @@
+"""Drives one object's server: the serving thread executes, a standby thread covers for it.
+
+Who owns what:
+
+* The serving thread (that of `run`) waits on descriptors, reads requests, executes
+  methods itself and sends the replies: no hop on the common path.
+* The standby thread is parked while nothing happens, looks up every 10 ms while calls
+  flow, and when a call outlasts that, reads and beats in the serving thread's stead until
+  the call ends: heartbeats go on, ping and cancel are answered.
+* Socket and core are used with the lock only; methods run without it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+import threading
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import zmq
+
+from .. import errors
+from ..core.dispatch import Dispatcher
+from ..core.effects import Effect, Greeted, Refused, Reopen
+from ..core.liveness import Standstill
+from ..core.worker import Task, WorkerCore
+from ..endpoints import Endpoints
+from ..wire.values import Buffer
+from .clock import now as clock
+from .interrupts import interrupt_main_thread
+from .sockets import Gate, Link, Waker, context
+
+__all__ = ["Serving"]
+
+_TICK = 0.01
+_IDLE_TICKS = 10
+_TURN = 0.25
+_GRACE = 5.0
+"""Seconds that a running method has to end by itself after SIGTERM or stop()."""
+
+
+class Serving:
+    """One worker, its socket, and the two threads that may drive it."""
+
+    def __init__(
+        self,
+        ctx: zmq.Context[Any] | None,
+        endpoints: Endpoints,
+        core: WorkerCore,
+        dispatcher: Dispatcher,
+        tell: Callable[[str], None],
+    ) -> None:
+        self.endpoints = endpoints
+        self.core = core
+        self.refusal: errors.ObjectIdTaken | errors.ProtocolError | None = None
+        self.interrupted = False
+        self.stopping = False
+        self.ctrl_c = False
+        self.accepted = threading.Event()
+        self._dispatcher = dispatcher
+        self._tell = tell
+        self._context = context(ctx)
+        self._lock = threading.Lock()
+        self._still = Standstill()
+        self._calls = 0
+        self._busy = False
+        self._in_main = False
+        self._parked = False
+        self._standing_in = False
+        self._ended = False
+        self._alarm = threading.Event()
+        self._wake_serving = Waker()
+        self._wake_standby = Waker()
+        self._told_waiting = False
+        self._begun = clock()
+
+    # ---- the serving thread
+
+    def run(self) -> None:
+        """Serve until `stop`. Raises ObjectIdTaken if refused at the first registration."""
+        self._in_main = threading.current_thread() is threading.main_thread()
+        self._begun = clock()
+        with self._lock:
+            self._open()
+        standby = threading.Thread(target=self._stand_by, name="roc-standby", daemon=True)
+        standby.start()
+        try:
+            self._serve()
+        finally:
+            self._end()
+            standby.join(timeout=1.0)
+        if self.refusal is not None:
+            raise self.refusal
+
+    def _serve(self) -> None:
+        out: list[Effect] = []
+        while True:
+            with self._lock:
+                self._pump()
+                if self.stopping or self.refusal is not None:
+                    return
+                task = self.core.take(clock(), out)
+                if out:
+                    self._carry_out(out)
+                timeout = self._plan(0.0 if task is not None else None)
+            if task is not None:
+                self._execute(task)
+            elif self._gate.wait(timeout).count(self._wake_serving.fd):
+                self._wake_serving.clear()
+
+    def _execute(self, task: Task) -> None:
+        self._calls += 1
+        self._busy = True
+        if self._parked:
+            self._alarm.set()
+        try:
+            frames = self._serve_task(task)
+        finally:
+            self._busy = False
+            if self._standing_in:
+                self._wake_standby.wake()
+        out: list[Effect] = []
+        with self._lock:
+            self.core.finish(task, frames, out)
+            self._carry_out(out)
+
+    def _serve_task(self, task: Task) -> Sequence[Buffer]:
+        try:
+            return self._dispatcher.serve(
+                task.body, task.frames, lambda request: task.expired(request, clock()), task.control
+            )
+        except KeyboardInterrupt:
+            if not self.interrupted:
+                raise
+            return [b""]
+
+    def interrupt(self) -> bool:
+        """SIGINT: stop now. True if a method runs, which the interrupt shall break."""
+        self.ctrl_c |= not self.interrupted
+        self.interrupted = self.stopping = True
+        self._wake_serving.wake()
+        return self._busy
+
+    def stop(self, grace: float = _GRACE) -> None:
+        """Stop; a running method has ``grace`` seconds to end by itself. Does not wait."""
+        self.stopping = True
+        self._wake_serving.wake()
+        if self._busy and self._in_main:
+            timer = threading.Timer(grace, self._break_off)
+            timer.daemon = True
+            timer.start()
+
+    def _break_off(self) -> None:
+        if self._busy:
+            self.interrupted = True
+            interrupt_main_thread()
+
+    def _end(self) -> None:
+        self._ended = True
+        self._alarm.set()
+        self._wake_standby.wake()
+        out: list[Effect] = []
+        with self._lock:
+            self.core.stop(out)
+            self._carry_out(out)
+            self._link.close(linger=True)
+
+    # ---- the standby thread
+
+    def _stand_by(self) -> None:
+        while not self._ended:
+            self._parked = True
+            if not self._busy:
+                # Set after this look, `_parked` makes the serving thread ring the alarm.
+                self._alarm.wait()
+            self._parked = False
+            self._alarm.clear()
+            self._watch()
+
+    def _watch(self) -> None:
+        """While calls flow: look up every 10 ms whether one of them lasts."""
+        idle = 0
+        while idle < _IDLE_TICKS and not self._ended:
+            seen = self._calls
+            time.sleep(_TICK)
+            if self._calls != seen:
+                idle = 0
+            elif self._busy:
+                self._stand_in(seen)
+                idle = 0
+            else:
+                idle += 1
+
+    def _stand_in(self, call: int) -> None:
+        """Read and beat until the serving thread's call ends."""
+        self._standing_in = True
+        while self._busy and self._calls == call and not self._ended:
+            with self._lock:
+                if self._link.closed:
+                    break
+                self._pump()
+                self._serve_control()
+                timeout = self._plan(None)
+            gate = Gate(*self._link.fds[:1], self._wake_standby.fd)
+            if self._wake_standby.fd in gate.wait(timeout):
+                self._wake_standby.clear()
+        self._standing_in = False
+
+    def _serve_control(self) -> None:
+        out: list[Effect] = []
+        while (task := self.core.take_control()) is not None:
+            frames = self._dispatcher.serve(task.body, task.frames, control=True)
+            self.core.finish(task, frames, out)
+        self._carry_out(out)
+
+    # ---- the socket; all of this with the lock
+
+    def _open(self) -> None:
+        self._link = Link(self._context, self.endpoints)
+        self._gate = Gate(*self._link.fds, self._wake_serving.fd)
+        out: list[Effect] = []
+        self.core.opened(clock(), out)
+        self._carry_out(out)
+
+    def _plan(self, timeout: float | None) -> float:
+        """How long to wait now, noted so that a standstill can be told from a wait."""
+        now = clock()
+        if self._link.readable():
+            # A send may have swallowed the descriptor's edge: no wait before this is read.
+            timeout = 0.0
+        if timeout is None:
+            due = self.core.next_deadline()
+            timeout = _TURN if due is None else max(0.0, min(_TURN, due - now))
+        self._still.waiting(now, timeout)
+        return timeout
+
+    def _pump(self) -> None:
+        """Take all that has come, and see whether something is due."""
+        now = clock()
+        stopped = self._still.awake(now)
+        if stopped:
+            self.core.stood_still(stopped)
+        out: list[Effect] = []
+        link = self._link
+        link.stir()
+        while link.readable():
+            frames = link.receive()
+            if frames is None:
+                break
+            self.core.on_frames(frames, now, out)
+        link.changes()
+        self.core.tick(now, out)
+        self._carry_out(out)
+        self.core.drained()
+        self._still.drained()
+        if not self._told_waiting and not self.accepted.is_set() and now - self._begun > 1.0:
+            self._told_waiting = True
+            if self.core.state == "joining":
+                self._tell(
+                    f"{self.core.object_id}: no broker answers at {self.endpoints.rocBroker} yet;"
+                    " waiting for it. Start one with `rocbroker`, or set ROC_BROKER."
+                )
+
+    def _carry_out(self, out: list[Effect]) -> None:
+        effects, out[:] = out[:], []
+        for effect in effects:
+            if isinstance(effect, list):
+                if not self._link.send(effect):
+                    self.core.unsent(clock())
+                    break
+            elif isinstance(effect, Reopen):
+                self._link.close()
+                self._open()
+            elif isinstance(effect, Greeted):
+                self._on_greeted(effect)
+            elif isinstance(effect, Refused):
+                self._on_refused(effect)
+
+    def _on_greeted(self, effect: Greeted) -> None:
+        state = effect.greeting.state
+        if state != "held":
+            if self._told_waiting or self.accepted.is_set():
+                self._tell(
+                    f"{self.core.object_id}: the broker at {self.endpoints.rocBroker} has it."
+                )
+            self._told_waiting = True
+            self.accepted.set()
+
+    def _on_refused(self, effect: Refused) -> None:
+        reason = effect.reason
+        kind = errors.ObjectIdTaken
+        if reason.code != kind.code:
+            self.refusal = errors.LocalProtocolError(reason.message)
+        elif effect.first:
+            data = {"host": reason.host, "pid": reason.pid, "since": reason.since}
+            self.refusal = kind(reason.message, data=data)
+        else:
+            self._tell(f"{reason.message} Trying again every second.")
+
+
+def to_stderr(text: str) -> None:
+    """Say one line to the user, whatever becomes of stderr."""
+    with contextlib.suppress(Exception):
+        print(text, file=sys.stderr, flush=True)

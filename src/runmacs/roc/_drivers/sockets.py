@@ -1,0 +1,238 @@
+"""ZeroMQ sockets as ROC needs them, and waiting for them.
+
+Rules:
+
+* One thread at a time uses a socket; who shares one guards it with a lock.
+* Waiting happens on file descriptors, without the lock. ZeroMQ's descriptor signals
+  edges: after every use of a socket its events are read again, and what is there is
+  taken, before anybody waits.
+* Frames of the envelope and small ones become bytes; larger ones stay the received
+  message's memory and are never copied.
+* Connecting sockets have ``IMMEDIATE`` set and never block: what cannot be sent now
+  is refused, so nothing waits unseen.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import socket as system_socket
+import struct
+import threading
+from collections.abc import Sequence
+from typing import Any
+
+import zmq
+
+from ..endpoints import Endpoints
+from ..wire.mdp import MESSAGE_LIMIT
+
+__all__ = [
+    "Gate",
+    "Link",
+    "Waker",
+    "context",
+    "descriptor",
+    "has_message",
+    "receive",
+    "send",
+    "tune",
+]
+
+SMALL = 32 * 1024
+_LINGER_MS = 1000
+_UP = zmq.EVENT_HANDSHAKE_SUCCEEDED
+_DOWN = zmq.EVENT_DISCONNECTED
+
+_own: tuple[int, zmq.Context[Any]] | None = None
+_own_lock = threading.Lock()
+
+
+def context(given: zmq.Context[Any] | None) -> zmq.Context[Any]:
+    """The context that was passed in, else one for this process, shared by all."""
+    global _own
+    if given is not None:
+        return given
+    with _own_lock:
+        if _own is None or _own[0] != os.getpid() or _own[1].closed:
+            fresh: zmq.Context[Any] = zmq.Context()
+            fresh.set(zmq.MAX_SOCKETS, min(65_000, fresh.get(zmq.SOCKET_LIMIT)))
+            _own = os.getpid(), fresh
+        return _own[1]
+
+
+def tune(socket: zmq.Socket[Any], endpoints: Endpoints) -> None:
+    """Options that all our sockets have."""
+    socket.setsockopt(zmq.LINGER, 0)
+    socket.setsockopt(zmq.HANDSHAKE_IVL, 2000)
+    socket.setsockopt(zmq.MAXMSGSIZE, MESSAGE_LIMIT + 65_536)
+    if endpoints.transport == "tcp":
+        socket.setsockopt(zmq.TCP_KEEPALIVE, 1)
+        socket.setsockopt(zmq.TCP_KEEPALIVE_IDLE, 30)
+        socket.setsockopt(zmq.TCP_KEEPALIVE_INTVL, 10)
+        if endpoints.is_ipv6 or not _is_ipv4(endpoints.brokerAddress):
+            socket.setsockopt(zmq.IPV6, 1)
+
+
+def _is_ipv4(address: str) -> bool:
+    try:
+        system_socket.inet_pton(system_socket.AF_INET, address)
+    except (OSError, ValueError):
+        return False
+    return True
+
+
+def descriptor(socket: zmq.Socket[Any]) -> int:
+    """The file descriptor that signals a socket's edges."""
+    return int(socket.getsockopt(zmq.FD))
+
+
+def has_message(socket: zmq.Socket[Any]) -> bool:
+    """Whether a message can be received now; looks beyond the descriptor's edge."""
+    return bool(int(socket.getsockopt(zmq.EVENTS)) & zmq.POLLIN)
+
+
+def receive(socket: zmq.Socket[Any]) -> list[Any] | None:
+    """One whole message, None when there is none. Large frames stay `zmq.Frame`."""
+    try:
+        frame = socket.recv(zmq.NOBLOCK, copy=False)
+    except zmq.Again:
+        return None
+    frames: list[Any] = [frame.bytes]
+    while frame.more:
+        frame = socket.recv(zmq.NOBLOCK, copy=False)
+        frames.append(frame.bytes if len(frame) < SMALL else frame)
+    return frames
+
+
+def send(socket: zmq.Socket[Any], frames: Sequence[Any]) -> None:
+    """Send one whole message without waiting. Raises zmq.ZMQError if nothing was sent."""
+    flags = zmq.NOBLOCK | zmq.SNDMORE
+    last = len(frames) - 1
+    for index in range(last):
+        frame = frames[index]
+        socket.send(frame, flags, copy=type(frame) is bytes and len(frame) < SMALL)
+    frame = frames[last]
+    socket.send(frame, zmq.NOBLOCK, copy=type(frame) is bytes and len(frame) < SMALL)
+
+
+class Waker:
+    """Something that another thread can write to, to end a wait."""
+
+    def __init__(self) -> None:
+        self._reader, self._writer = system_socket.socketpair()
+        self._reader.setblocking(False)
+        self._writer.setblocking(False)
+        self.fd = self._reader.fileno()
+
+    def wake(self) -> None:
+        """End the wait that goes on now, or the next one. Never blocks, never raises."""
+        with contextlib.suppress(OSError):
+            self._writer.send(b"\0")
+
+    def clear(self) -> None:
+        """Forget all calls of `wake` so far."""
+        with contextlib.suppress(OSError):
+            while len(self._reader.recv(4096)) == 4096:
+                pass
+
+    def close(self) -> None:
+        """Give the descriptors back."""
+        self._reader.close()
+        self._writer.close()
+
+
+class Gate:
+    """Waits for any of some descriptors to become readable. For one thread at a time."""
+
+    def __init__(self, *descriptors: int) -> None:
+        self._descriptors = descriptors
+        self._poll = None
+        if hasattr(select, "poll"):
+            self._poll = select.poll()
+            for descriptor in descriptors:
+                self._poll.register(descriptor, select.POLLIN)
+
+    def wait(self, timeout: float) -> list[int]:
+        """The descriptors that are readable, after at most ``timeout`` seconds."""
+        if self._poll is not None:
+            return [fd for fd, _ in self._poll.poll(max(0.0, timeout) * 1000)]
+        return select.select(self._descriptors, (), (), max(0.0, timeout))[0]
+
+
+class Link:
+    """A DEALER connected to a broker, and what is known of its connection."""
+
+    def __init__(self, ctx: zmq.Context[Any], endpoints: Endpoints) -> None:
+        self.socket: zmq.Socket[Any] = ctx.socket(zmq.DEALER)
+        socket = self.socket
+        tune(socket, endpoints)
+        socket.setsockopt(zmq.SNDHWM, 0)
+        socket.setsockopt(zmq.RCVHWM, 0)
+        socket.setsockopt(zmq.IMMEDIATE, 1)
+        socket.setsockopt(zmq.RECONNECT_IVL, 50)
+        socket.setsockopt(zmq.RECONNECT_IVL_MAX, 500)
+        self.monitor: zmq.Socket[Any] | None = None
+        self.fds: tuple[int, ...] = (descriptor(socket),)
+        if endpoints.transport != "inproc":
+            self.monitor = socket.get_monitor_socket(_UP | _DOWN)
+            self._monitor_gate = Gate(descriptor(self.monitor))
+            self.fds = (descriptor(socket), descriptor(self.monitor))
+        self._always_up = self.monitor is None
+        self._monitor_unread = True
+        self._quiet = False
+        socket.connect(endpoints.rocBroker)
+
+    def send(self, frames: Sequence[Any]) -> bool:
+        """Send a message; False when there is no connection to take it."""
+        self._quiet = False
+        try:
+            send(self.socket, frames)
+        except zmq.Again:
+            return False
+        return True
+
+    def receive(self) -> list[Any] | None:
+        """One message, or None."""
+        return receive(self.socket)
+
+    def readable(self) -> bool:
+        """Whether a message is there; to be asked after each use, before waiting."""
+        if self._quiet:
+            return False
+        self._quiet = not has_message(self.socket)
+        return not self._quiet
+
+    def stir(self) -> None:
+        """The descriptor has signalled: `readable` must look again."""
+        self._quiet = False
+
+    def changes(self) -> list[bool]:
+        """The connection's ups (True) and downs (False) since the last time."""
+        if self._always_up:
+            self._always_up = False
+            return [True]
+        if self.monitor is None or not (self._monitor_unread or self._monitor_gate.wait(0)):
+            return []
+        # Until it was read once, the monitor's descriptor says nothing.
+        self._monitor_unread = False
+        changes: list[bool] = []
+        while True:
+            message = receive(self.monitor)
+            if message is None:
+                return changes
+            event = struct.unpack("=hi", message[0])[0]
+            changes.append(event == _UP)
+
+    @property
+    def closed(self) -> bool:
+        """Whether `close` was called."""
+        return bool(self.socket.closed)
+
+    def close(self, linger: bool = False) -> None:
+        """Close; with ``linger``, what was sent may still leave for up to a second."""
+        if self.monitor is not None:
+            self.socket.disable_monitor()
+            self.monitor.close(linger=0)
+        self.socket.close(linger=_LINGER_MS if linger else 0)

@@ -1,0 +1,1 @@
+"""The commands: ordinary users of the public API."""

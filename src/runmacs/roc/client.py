@@ -1,0 +1,189 @@
+"""`RocClient`: find remote objects, and call them."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+from . import errors
+from ._drivers.calling import Caller
+from .config import resolve_broker
+from .core.caller import Call
+from .core.outcome import result_of
+from .endpoints import Endpoints
+from .proxy import Proxy, make_proxy
+from .wire import mdp
+from .wire.values import Buffer, encode_arguments
+
+if TYPE_CHECKING:
+    import zmq
+
+__all__ = ["RocClient"]
+
+_LONGEST = 1e9
+
+
+class RocClient:
+    """A connection to a broker, and a mapping of object ids to proxies.
+
+    Any number of threads may use one client, and its proxies, at once.
+
+    Args:
+        broker_addr: where the broker is: `Endpoints`, ``tcp://host:5555``, ``host``,
+            ``host:baseport``, or None for ``ROC_BROKER``, the configuration file, or
+            ``127.0.0.1:5555``.
+        ctx: a ZeroMQ context to use; it is never terminated here.
+        timeout: seconds that a call may take, if its proxy does not say otherwise.
+
+    Raises:
+        ConfigError: an address or timeout that makes no sense.
+
+    Example::
+
+        with RocClient("192.168.0.10") as client:
+            vnir = client["vnir"]
+            vnir.openShutter()
+            print(vnir.fps)
+    """
+
+    def __init__(
+        self,
+        broker_addr: Endpoints | str | None = None,
+        ctx: zmq.Context[Any] | None = None,
+        timeout: float = 2.0,
+    ) -> None:
+        self.endpoints = resolve_broker(broker_addr)
+        self.timeout = _checked_timeout(timeout)
+        self._caller = Caller(ctx, self.endpoints, uuid.uuid4().hex[:12])
+
+    # ---- objects
+
+    def __getitem__(self, object_id: str) -> Proxy:
+        """The proxy of an object. Makes no call: the first use finds out whether it is there.
+
+        Raises:
+            ConfigError: no object can have this id.
+        """
+        return self.proxy(object_id)
+
+    def proxy(self, object_id: str, timeout: float | None = None) -> Proxy:
+        """The proxy of an object, with a timeout (seconds) of its own.
+
+        Example::
+
+            client.proxy("vnir", timeout=60).calibrate()
+        """
+        if object_id != mdp.BROKER_ID.decode():
+            problem = mdp.object_id_problem(object_id)
+            if problem is not None:
+                raise errors.ConfigError(f"The object id {object_id!r} {problem}.")
+        return make_proxy(self, object_id, None if timeout is None else _checked_timeout(timeout))
+
+    def __iter__(self) -> Iterator[str]:
+        """The ids of all objects that are shared now, sorted."""
+        return iter(self._served())
+
+    def __len__(self) -> int:
+        return len(self._served())
+
+    def __contains__(self, object_id: object) -> bool:
+        return object_id in self._served()
+
+    def __bool__(self) -> bool:
+        return True
+
+    def _served(self) -> list[str]:
+        objects = self.call_object("roc.broker", "objects", (), {}, None)
+        return [entry["id"] for entry in objects if entry["state"] != "absent"]
+
+    def wait_for(self, object_id: str, timeout: float = 10.0) -> Proxy:
+        """Wait until an object is shared, and return its proxy.
+
+        Also waits for a broker that is not there yet, and does not mind an object that is
+        busy.
+
+        Raises:
+            ObjectNotFound: nobody shares it within ``timeout`` seconds.
+            BrokerUnreachable: no broker was there.
+        """
+        proxy = self.proxy(object_id)
+        call = Call(f"{object_id}!", "rpc.ping", None, ())
+        call.waits = True
+        self._caller.complete(call, _checked_timeout(timeout))
+        try:
+            result_of(call)
+        except errors.CallTimeout as error:
+            message = f"{object_id}: nobody shares it; waited {timeout:g} s."
+            raise errors.ObjectNotFound(message, executed=False) from error
+        return proxy
+
+    # ---- calls
+
+    def call_object(
+        self,
+        object_id: str,
+        method: str,
+        args: tuple[Any, ...] = (),
+        kwargs: dict[str, Any] | None = None,
+        timeout: float | None = None,
+        member: str = "",
+    ) -> Any:
+        """Call a method by name, wait, and return its result: what proxies do.
+
+        Raises:
+            RocError: see `errors`; a remote exception of a builtin type is that type too.
+        """
+        buffers: list[Buffer] = []
+        params = encode_arguments(args, kwargs or {}, buffers)
+        if buffers:
+            _check_size(f"{object_id}.{member or method}", params or b"", buffers)
+        call = Call(object_id, method, params, buffers, member)
+        self._caller.complete(call, self.timeout if timeout is None else timeout)
+        return result_of(call)
+
+    @property
+    def address(self) -> str:
+        """The broker's address."""
+        return self.endpoints.rocBroker
+
+    # ---- the end
+
+    def close(self) -> None:
+        """Close the connection; open calls of other threads end with `Closed`."""
+        self._caller.close()
+
+    def __enter__(self) -> RocClient:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"<RocClient of {self.address}>"
+
+
+def _checked_timeout(timeout: float) -> float:
+    """Seconds, as a float; ConfigError for what is no duration."""
+    try:
+        seconds = float(timeout)
+    except (TypeError, ValueError):
+        seconds = float("nan")
+    if not seconds > 0:
+        raise errors.ConfigError(f"A timeout is a number of seconds above 0, not {timeout!r}.")
+    return min(seconds, _LONGEST)
+
+
+def _check_size(name: str, params: bytes, buffers: list[Buffer]) -> None:
+    size = len(params) + sum(memoryview(buffer).nbytes for buffer in buffers)
+    if size > mdp.MESSAGE_LIMIT - 4096:
+        raise errors.TooLarge(
+            f"{name}: its arguments have {size / 1e6:.0f} MB, and a message may have"
+            f" {mdp.MESSAGE_LIMIT / 1e6:.0f} MB; nothing was sent. Send them in parts."
+        )

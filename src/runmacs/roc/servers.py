@@ -1,0 +1,38 @@
+"""`run_simple_server`: what a server's program needs, in one call."""
+
+from __future__ import annotations
+
+import contextlib
+
+from .endpoints import Endpoints
+from .server import RocServer
+
+__all__ = ["runSimpleServer", "run_simple_server"]
+
+
+def run_simple_server(
+    OBJECT_ID: str, instance: object, *, broker: Endpoints | str | None = None
+) -> None:
+    """Share ``instance`` as ``OBJECT_ID`` until Ctrl-C or SIGTERM, and then return.
+
+    It returns, so that a ``with`` block around it closes the hardware::
+
+        with VNIRCamera() as vnir:
+            run_simple_server("vnir", vnir)
+
+    Args:
+        OBJECT_ID: the object id.
+        instance: any Python object.
+        broker: where the broker is; by default ``ROC_BROKER``, the configuration file, or
+            ``127.0.0.1:5555``.
+
+    Raises:
+        ObjectIdTaken: another server shares this id already.
+        ConfigError: an address or object id that makes no sense.
+    """
+    server = RocServer(broker, OBJECT_ID, instance)
+    with contextlib.suppress(KeyboardInterrupt):
+        server.run()
+
+
+runSimpleServer = run_simple_server

@@ -1,0 +1,1 @@
+"""Bytes to values and back: pure functions, one module per layer of the message."""
