@@ -97,7 +97,7 @@ class Caller:
         with self._lock:
             if self._waker.fd in ready:
                 self._waker.clear()
-            self._pump()
+            self._pump(ready)
 
     def _follow(self, call: Call, shield: Shield) -> None:
         """Wait to be completed or promoted; step in when the leader does not lead."""
@@ -129,14 +129,15 @@ class Caller:
 
     # ---- the socket; all of this with the lock
 
-    def _pump(self) -> None:
+    def _pump(self, ready: list[int]) -> None:
         """Take all that has come, and see whether something is due."""
         if self._closed:
             return
         now = clock()
-        self._link.stir()
-        self._read(now)
-        self._take_changes(now)
+        messages = self._link.fds[0]
+        self._read(now, signalled=messages in ready)
+        if ready != [messages]:
+            self._take_changes(now)
         due = self.core.next_deadline()
         if due is not None and now >= due:
             out: list[Effect] = []
@@ -145,13 +146,19 @@ class Caller:
             self._read(now)
         self._release_done()
 
-    def _read(self, now: float) -> None:
-        link = self._link
-        while link.readable():
+    def _read(self, now: float, signalled: bool = False) -> None:
+        """Take what has come. With no call open the last look, for more, is left undone:
+        the next call looks before it waits.
+        """
+        link, core = self._link, self.core
+        while signalled or link.readable():
+            signalled = False
             frames = link.receive()
             if frames is None:
                 break
-            self.core.on_frames(frames, now)
+            core.on_frames(frames, now)
+            if not core.open_calls:
+                break
         self._release_done()
 
     def _take_changes(self, now: float) -> None:

@@ -104,15 +104,19 @@ class Routing:
 
     def run(self) -> None:
         """Route until `stop`; then tell everybody, and close."""
-        gate = Gate(*map(descriptor, (self.router, self.xsub, self.xpub)), self._waker.fd)
+        calls, *news = map(descriptor, (self.router, self.xsub, self.xpub))
+        gate = Gate(calls, *news, self._waker.fd)
+        ready = [calls, *news]
         try:
             while not self._stopping:
-                busy = self._take_calls()
-                busy |= self._forward()
+                busy = self._take_calls(calls in ready)
+                if ready != [calls]:
+                    busy |= self._forward()
                 now = clock()
                 timeout = 0.0 if busy else self._timeout(now)
                 self._still.waiting(now, timeout)
-                if timeout and gate.wait(timeout).count(self._waker.fd):
+                ready = gate.wait(timeout) if timeout else [calls, *news]
+                if self._waker.fd in ready:
                     self._waker.clear()
                 stopped = self._still.awake(clock())
                 if stopped:
@@ -131,28 +135,39 @@ class Routing:
         due = self.core.next_deadline()
         return _TURN if due is None else max(0.001, min(_TURN, due - now))
 
-    def _take_calls(self) -> bool:
-        """Route what has come; True if there may be more."""
+    def _take_calls(self, signalled: bool) -> bool:
+        """Route what has come; True if there is more.
+
+        A send may swallow the descriptor's edge: only a last look that finds nothing
+        allows a wait.
+        """
         core, router = self.core, self.router
+        now = clock()
         out: list[Effect] = []
         for _ in range(_DRAIN):
-            frames = receive(router)
-            if frames is None:
-                core.handle(Drained(), 0.0)
-                self._still.drained()
+            if not (signalled or has_message(router)):
                 break
-            now = clock()
-            core.on_frames(frames, now, out)
-            if out:
-                self._carry_out(out, now)
+            signalled = False
+            frames = receive(router)
+            if frames is not None:
+                core.on_frames(frames, now, out)
+                if out:
+                    self._carry_out(out, now)
         else:
+            self._tick(now)
             return True
-        now = clock()
-        due = core.next_deadline()
-        if due is not None and now >= due:
-            self._carry_out(core.handle(Tick(), now), now)
-        # A send may have swallowed the descriptor's edge.
-        return has_message(router)
+        if self._still.age:
+            core.handle(Drained(), now)
+            self._still.drained()
+        return self._tick(now) and has_message(router)
+
+    def _tick(self, now: float) -> bool:
+        """Do what is due; True if anything was sent."""
+        due = self.core.next_deadline()
+        if due is None or now < due:
+            return False
+        self._carry_out(self.core.handle(Tick(), now), now)
+        return True
 
     def _carry_out(self, out: list[Effect], now: float) -> None:
         router = self.router

@@ -96,9 +96,10 @@ class Serving:
 
     def _serve(self) -> None:
         out: list[Effect] = []
+        ready: list[int] = []
         while True:
             with self._lock:
-                self._pump()
+                self._pump(ready)
                 if self.stopping or self.refusal is not None:
                     return
                 task = self.core.take(clock(), out)
@@ -107,7 +108,10 @@ class Serving:
                 timeout = self._plan(0.0 if task is not None else None)
             if task is not None:
                 self._execute(task)
-            elif self._gate.wait(timeout).count(self._wake_serving.fd):
+                ready = []
+                continue
+            ready = self._gate.wait(timeout) if timeout else []
+            if self._wake_serving.fd in ready:
                 self._wake_serving.clear()
 
     def _execute(self, task: Task) -> None:
@@ -196,15 +200,16 @@ class Serving:
     def _stand_in(self, call: int) -> None:
         """Read and beat until the serving thread's call ends."""
         self._standing_in = True
+        ready: list[int] = []
         while self._busy and self._calls == call and not self._ended:
             with self._lock:
                 if self._link.closed:
                     break
-                self._pump()
+                self._pump(ready)
                 self._serve_control()
                 timeout = self._plan(None)
-            gate = Gate(*self._link.fds[:1], self._wake_standby.fd)
-            if self._wake_standby.fd in gate.wait(timeout):
+            ready = Gate(self._link.fds[0], self._wake_standby.fd).wait(timeout)
+            if self._wake_standby.fd in ready:
                 self._wake_standby.clear()
         self._standing_in = False
 
@@ -236,7 +241,7 @@ class Serving:
         self._still.waiting(now, timeout)
         return timeout
 
-    def _pump(self) -> None:
+    def _pump(self, ready: list[int]) -> None:
         """Take all that has come, and see whether something is due."""
         now = clock()
         stopped = self._still.awake(now)
@@ -244,13 +249,16 @@ class Serving:
             self.core.stood_still(stopped)
         out: list[Effect] = []
         link = self._link
-        link.stir()
-        while link.readable():
+        messages = link.fds[0]
+        signalled = messages in ready
+        while signalled or link.readable():
+            signalled = False
             frames = link.receive()
             if frames is None:
                 break
             self.core.on_frames(frames, now, out)
-        link.changes()
+        if ready != [messages]:
+            link.changes()
         self.core.tick(now, out)
         self._carry_out(out)
         self.core.drained()

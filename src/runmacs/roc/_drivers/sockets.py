@@ -41,6 +41,11 @@ __all__ = [
 ]
 
 SMALL = 32 * 1024
+# As plain numbers: combining pyzmq's enumerations costs more than the call they go to.
+_NOW = int(zmq.NOBLOCK)
+_MORE_NOW = int(zmq.NOBLOCK | zmq.SNDMORE)
+_EVENTS = int(zmq.EVENTS)
+_POLLIN = int(zmq.POLLIN)
 _LINGER_MS = 1000
 _UP = zmq.EVENT_HANDSHAKE_SUCCEEDED
 _DOWN = zmq.EVENT_DISCONNECTED
@@ -90,31 +95,29 @@ def descriptor(socket: zmq.Socket[Any]) -> int:
 
 def has_message(socket: zmq.Socket[Any]) -> bool:
     """Whether a message can be received now; looks beyond the descriptor's edge."""
-    return bool(int(socket.getsockopt(zmq.EVENTS)) & zmq.POLLIN)
+    return bool(socket.getsockopt(_EVENTS) & _POLLIN)  # type: ignore[operator]
 
 
 def receive(socket: zmq.Socket[Any]) -> list[Any] | None:
     """One whole message, None when there is none. Large frames stay `zmq.Frame`."""
     try:
-        frame = socket.recv(zmq.NOBLOCK, copy=False)
+        frame = socket.recv(_NOW, copy=False)
     except zmq.Again:
         return None
     frames: list[Any] = [frame.bytes]
     while frame.more:
-        frame = socket.recv(zmq.NOBLOCK, copy=False)
+        frame = socket.recv(_NOW, copy=False)
         frames.append(frame.bytes if len(frame) < SMALL else frame)
     return frames
 
 
 def send(socket: zmq.Socket[Any], frames: Sequence[Any]) -> None:
     """Send one whole message without waiting. Raises zmq.ZMQError if nothing was sent."""
-    flags = zmq.NOBLOCK | zmq.SNDMORE
-    last = len(frames) - 1
-    for index in range(last):
-        frame = frames[index]
-        socket.send(frame, flags, copy=type(frame) is bytes and len(frame) < SMALL)
-    frame = frames[last]
-    socket.send(frame, zmq.NOBLOCK, copy=type(frame) is bytes and len(frame) < SMALL)
+    put = socket.send
+    for frame in frames[:-1]:
+        put(frame, _MORE_NOW, type(frame) is bytes and len(frame) < SMALL)
+    frame = frames[-1]
+    put(frame, _NOW, type(frame) is bytes and len(frame) < SMALL)
 
 
 class Waker:
@@ -195,18 +198,19 @@ class Link:
 
     def receive(self) -> list[Any] | None:
         """One message, or None."""
-        return receive(self.socket)
+        frames = receive(self.socket)
+        self._quiet = frames is None
+        return frames
 
     def readable(self) -> bool:
-        """Whether a message is there; to be asked after each use, before waiting."""
+        """Whether a message is there; to be asked after each use, before waiting.
+
+        Only after a look that found nothing does the descriptor signal the next message.
+        """
         if self._quiet:
             return False
         self._quiet = not has_message(self.socket)
         return not self._quiet
-
-    def stir(self) -> None:
-        """The descriptor has signalled: `readable` must look again."""
-        self._quiet = False
 
     def changes(self) -> list[bool]:
         """The connection's ups (True) and downs (False) since the last time."""

@@ -150,6 +150,11 @@ class CallerCore:
 
     # ---- calls
 
+    @property
+    def open_calls(self) -> int:
+        """How many calls are not done."""
+        return len(self._calls)
+
     def submit(self, call: Call, now: float, timeout: float, out: list[Effect]) -> None:
         """Begin a call. It is ``done`` within its timeout and 0.15 s."""
         if len(self._calls) >= self.limit:

@@ -226,22 +226,28 @@ def _format(spelling: object, level: int) -> np.dtype[Any]:
     if type(spelling) is str:
         return _plain_dtype(spelling)
     if type(spelling) is dict:
-        formats = spelling.get("formats")
-        offsets = spelling.get("offsets")
-        if type(formats) is not list or type(offsets) is not list or not _are_sizes(offsets):
-            raise bad("a dtype needs lists of formats and offsets")
-        layout: Any = {
-            "names": spelling.get("names"),
-            "formats": [_format(item, level + 1) for item in formats],
-            "offsets": offsets,
-            "itemsize": spelling.get("itemsize"),
-        }
-        structure: np.dtype[Any] = np.dtype(layout)
-        return structure
+        return _laid_out(spelling, level)
     if type(spelling) is list and len(spelling) == 2 and spelling[1] and _are_sizes(spelling[1]):
         return np.dtype((_format(spelling[0], level + 1), tuple(spelling[1])))
     made: np.dtype[Any] = descr_to_dtype(_descr(spelling, level))
     return made
+
+
+def _laid_out(spelling: dict[str, Any], level: int) -> np.dtype[Any]:
+    """A structured dtype that says itself where its fields are."""
+    names, formats, offsets = (spelling.get(part) for part in ("names", "formats", "offsets"))
+    if type(names) is not list or not all(type(name) is str for name in names):
+        raise bad("the names of a dtype must be a list of str")
+    if type(formats) is not list or not _are_sizes(offsets):
+        raise bad("a dtype needs a list of formats and a list of offsets")
+    layout: Any = {
+        "names": names,
+        "formats": [_format(item, level + 1) for item in formats],
+        "offsets": offsets,
+        "itemsize": spelling.get("itemsize"),
+    }
+    structure: np.dtype[Any] = np.dtype(layout)
+    return structure
 
 
 def _field(field: object, level: int) -> tuple[Any, ...]:
