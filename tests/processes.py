@@ -20,7 +20,6 @@ import textwrap
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from types import TracebackType
 from typing import TYPE_CHECKING
 
 from waiting import wait_until
@@ -147,17 +146,6 @@ class Child:
             self.process.kill()
         self.process.wait()
         print(self._told(f"ended with {self.process.returncode}"))
-
-    def __enter__(self) -> Child:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def _told(self, what: str) -> str:
         parts = [f"child {self.name} (pid {self.pid}): {what}"]
