@@ -15,7 +15,7 @@ import pytest
 
 from runmacs.roc.core.sharing import ArgumentsRefused, Refusal
 from runmacs.roc.wire.values import Member
-from specimens import Camera, Lens, Ran, outside, ran, refusal_of, shared
+from specimens import Camera, Lens, Ran, hostile_object, outside, ran, refusal_of, shared
 
 METHOD = Member("method")
 OBJECT = Member("object")
@@ -66,56 +66,21 @@ def test_a_class_with_getattr_is_asked_for_public_names() -> None:
         vnir.get("bug")
 
 
+def test_getattr_stands_in_for_a_slot_without_value() -> None:
+    class Slotted:
+        __slots__ = ("later",)
+
+        def __getattr__(self, name: str) -> int:
+            return 7
+
+    assert shared(Slotted()).get("later") == 7
+
+
 @pytest.mark.parametrize("name", ["_x", "__class__", "nested._serial", "volts.", "a..b"])
 def test_getattr_is_not_asked_for_what_is_not_public(name: str) -> None:
     dynamic = Dynamic()
     refusal_of(lambda: shared(dynamic).get(name))
     assert dynamic.asked == []
-
-
-def hostile_object() -> Any:
-    """Made when it is needed: pytest looks at classes that stand in a module."""
-
-    class HostileMeta(type):
-        __hash__ = None  # type: ignore[assignment]
-
-        def __eq__(cls, other: object) -> NoReturn:
-            raise Ran
-
-        def __getattribute__(cls, name: str) -> Any:
-            raise Ran
-
-        def __instancecheck__(cls, instance: object) -> NoReturn:
-            raise Ran
-
-        def __subclasscheck__(cls, subclass: type) -> NoReturn:
-            raise Ran
-
-        def __dir__(cls) -> NoReturn:
-            raise Ran
-
-    class Hostile(metaclass=HostileMeta):
-        """Whatever can be run on the way, runs; only what is asked for may."""
-
-        __class__ = property(ran)  # type: ignore[assignment]
-        __doc__ = property(ran)  # type: ignore[assignment]
-        __dir__ = ran
-        __repr__ = ran  # type: ignore[assignment]
-        __eq__ = ran  # type: ignore[assignment]
-        __hash__ = ran  # type: ignore[assignment]
-        __bool__ = ran
-        __len__ = ran
-        __iter__ = ran
-        __signature__ = property(ran)
-        __wrapped__ = property(ran)
-        __annotations__ = property(ran)  # type: ignore[assignment]
-        prop = property(ran)
-        fps = 10.0
-
-        def method(self, x: int) -> int:
-            return x
-
-    return Hostile()
 
 
 def test_an_object_that_runs_code_wherever_it_can() -> None:
@@ -157,7 +122,7 @@ def test_a_class_that_says_it_is_something_else() -> None:
 
 def test_an_instance_dictionary_that_is_a_trap() -> None:
     class Trap:
-        __dict__ = property(ran)  # type: ignore[assignment]
+        __dict__ = property(ran)
         fps = 1
 
     vnir = shared(Trap())
@@ -204,6 +169,9 @@ def test_descriptors_of_other_frameworks() -> None:
 
         def __set__(self, instance: object, value: object) -> None:
             self.value = value
+
+        def __call__(self) -> NoReturn:
+            raise Ran
 
     class Fixed:
         """A data descriptor that can only be read."""

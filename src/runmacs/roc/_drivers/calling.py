@@ -126,6 +126,8 @@ class Caller:
                 self._led_at = clock()
                 if self._leader is not None:
                     _release(self._leader)
+            if self._closed and not self._waiting:
+                self._waker.close()
 
     # ---- the socket; all of this with the lock
 
@@ -208,12 +210,15 @@ class Caller:
                     _release(call)
                 self._link.close()
                 self._waker.wake()
+                if not self._waiting:
+                    self._waker.close()
         finally:
             shield.end()
 
     def __del__(self) -> None:
-        if hasattr(self, "_link") and not self._closed:
+        if hasattr(self, "_gate") and not self._closed:
             self._link.close()
+            self._waker.close()
 
 
 def _release(call: Call) -> None:

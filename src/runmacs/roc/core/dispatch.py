@@ -35,7 +35,7 @@ from ..wire.jsonrpc import (
     encode_result,
 )
 from ..wire.values import Buffer, decode_arguments, encode_value
-from .sharing import Refusal, SharedObject
+from .sharing import ArgumentsRefused, MemberRefused, Refusal, SharedObject
 
 __all__ = ["Dispatcher", "Interrupted"]
 
@@ -104,11 +104,7 @@ class Dispatcher:
             return self._fail(request, errors.Expired("its time was over when its turn came"))
         mark = len(buffers)
         try:
-            run = self._prepare(request, received)
-        except errors.RocError as refusal:
-            return self._fail(request, refusal)
-        try:
-            result = run()
+            result = self._prepare(request, received)()
         except Refusal as refusal:
             return self._fail(request, refusal)
         except BaseException as error:
@@ -145,7 +141,7 @@ class Dispatcher:
         if method == "rpc.ping":
             return lambda: self.about
         message = f"{self.shared.object_id}: {method!r} is not a method of the protocol."
-        raise errors.MethodNotFound(message)
+        raise MemberRefused(message)
 
     def _arguments(
         self, request: Request, received: Sequence[Buffer]
@@ -155,7 +151,7 @@ class Dispatcher:
             return decode_arguments(params, received)
         except errors.RocError as error:
             message = f"{self._name(request)}: its arguments cannot be read: {error}"
-            raise errors.InvalidParams(message) from error
+            raise ArgumentsRefused(message) from error
 
     def _check_size(self, text: bytes, buffers: Sequence[Buffer]) -> None:
         size = len(text) + sum(memoryview(buffer).nbytes for buffer in buffers)
@@ -231,14 +227,14 @@ class Dispatcher:
 
 def _expect(method: str, args: Sequence[Any], kwargs: dict[str, Any], count: int) -> Sequence[Any]:
     if kwargs or len(args) != count:
-        raise errors.InvalidParams(f"{method} takes {count} positional parameters.")
+        raise ArgumentsRefused(f"{method} takes {count} positional parameters.")
     return args
 
 
 def _strings(method: str, args: Sequence[Any], kwargs: dict[str, Any], count: int) -> list[str]:
     names = _expect(method, args, kwargs, count)
     if not all(isinstance(name, str) for name in names):
-        raise errors.InvalidParams(f"{method}: a member's name is a string.")
+        raise ArgumentsRefused(f"{method}: a member's name is a string.")
     return [*names]
 
 

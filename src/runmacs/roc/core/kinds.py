@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import abc
 import enum
-import functools
 import types
 import typing
 import unicodedata
@@ -51,8 +50,6 @@ _namespace_descriptor = type.__dict__["__dict__"].__get__
 _name_of = type.__dict__["__name__"].__get__
 _qualname_of = type.__dict__["__qualname__"].__get__
 
-_LruCache = type(functools.lru_cache(len))
-
 _ROUTINES = (
     types.FunctionType,
     types.MethodType,
@@ -61,8 +58,6 @@ _ROUTINES = (
     types.WrapperDescriptorType,
     types.MethodWrapperType,
     types.ClassMethodDescriptorType,
-    functools.partial,
-    _LruCache,
 )
 
 # A type alias is called like its class: subprocess.Popen[bytes]("...") runs a program.

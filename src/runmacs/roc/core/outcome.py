@@ -37,7 +37,6 @@ _BY_CODE: dict[int, type[errors.RocError]] = {
         errors.ServerLost,
         errors.BrokerUnreachable,
         errors.QueueFull,
-        errors.Expired,
         errors.Closed,
     )
 }
@@ -78,6 +77,11 @@ def error_of(error: ErrorObject, call: Call) -> errors.RocError:
     message = error.message or f"{call.name}: error {error.code}"
     if error.code == errors.RemoteError.code and isinstance(data.get("type"), str):
         return _remote(message, data)
+    if error.code == errors.Expired.code:
+        # The broker's or the server's word that came before our own deadline's.
+        fate = "it was not executed, and will not be"
+        timeout = f"{call.name}: no answer within {call.timeout:g} s; {fate}."
+        return errors.CallTimeout(timeout, executed=False, data=data)
     kind = _BY_CODE.get(error.code, errors.CallError)
     if not message.startswith(call.object_id.rstrip("!")) and kind is errors.CallError:
         message = f"{call.name}: {message}"
@@ -106,7 +110,7 @@ def _remote(message: str, data: dict[str, Any]) -> errors.RemoteError:
     error.remote_args = tuple(args) if isinstance(args, list) else ()
     error.remote_attributes = attributes if isinstance(attributes, dict) else {}
     error.remote_traceback = str(data.get("traceback", ""))
-    _fill_in(error, base)
+    _fill_in(error)
     if error.remote_traceback:
         where = f"{data.get('object')}, {data.get('host')}, pid {data.get('pid')}"
         error.add_note(f"Remote traceback ({where}):\n{error.remote_traceback.rstrip()}")
@@ -137,12 +141,11 @@ def _remote_kind(base: type[Exception] | None) -> type[errors.RemoteError]:
     return kind or errors.RemoteError
 
 
-def _fill_in(error: errors.RemoteError, base: type[Exception] | None) -> None:
+def _fill_in(error: errors.RemoteError) -> None:
     """The attributes that handlers of the builtin type rely on."""
     args = error.remote_args
-    if base is not None and issubclass(base, OSError) and isinstance(error, OSError):
-        if len(args) >= 2 and isinstance(args[0], int):
-            error.errno, error.strerror = args[0], str(args[1])
+    if isinstance(error, OSError) and len(args) >= 2 and isinstance(args[0], int):
+        error.errno, error.strerror = args[0], str(args[1])
     for name in ("name", "obj", "filename", "key"):
         if name in error.remote_attributes and name not in vars(error):
             try:

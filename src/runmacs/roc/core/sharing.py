@@ -134,7 +134,8 @@ class SharedObject:
         Raises:
             MemberRefused: there is no such method.
             ArgumentsRefused: the arguments do not fit its signature.
-            BaseException: whatever a property on the way to a nested object raises.
+            BaseException: whatever code of the author's on the way to the method raises,
+                a property in the path for one.
         """
         holder, offer, leaf = self._locate(name)
         entry = offer.entries.get(leaf)

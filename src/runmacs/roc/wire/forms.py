@@ -157,8 +157,10 @@ def _enum(value: Enum, level: int, buffers: list[Buffer]) -> object:
 
 def _timedelta(value: timedelta, level: int, buffers: list[Buffer]) -> object:
     microseconds = (value.days * 86_400 + value.seconds) * 1_000_000 + value.microseconds
-    if type(value) is not timedelta and timedelta(microseconds=microseconds) != value:
-        raise Refused(f"a {type(value).__qualname__} that a timedelta cannot hold")
+    if type(value) is not timedelta:
+        same = timedelta(microseconds=microseconds) == value
+        if not same:
+            raise Refused(f"a {type(value).__qualname__} that a timedelta cannot hold")
     return {TAG: "timedelta", "microseconds": microseconds}
 
 

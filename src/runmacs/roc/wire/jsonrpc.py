@@ -3,7 +3,8 @@
 Rules:
 
 * Parsers are total: any bytes give requests, or an `Invalid` that holds the
-  error code the specification asks for.
+  error code the specification asks for. Whether a text is JSON in UTF-8 is decided
+  for the whole of it, before anything in it counts.
 * Parameters, results and ids stay undecoded (`msgspec.Raw`): who routes a message
   does not pay for reading its values, and an id is echoed as it was written.
 * One extension member, ``roc``, carries the call id, the time to live, the
@@ -11,12 +12,16 @@ Rules:
   not know it loses nothing.
 * Who holds a call for some time takes that time from its ``ttl`` and adds it to
   its ``at`` before it passes the call on (`aged`).
+* A batch holds at most `BATCH_LIMIT` requests, so that nobody is kept busy by one.
 
 Source: https://www.jsonrpc.org/specification (2013-01-04).
 """
 
 from __future__ import annotations
 
+import functools
+import itertools
+import re
 from collections.abc import Sequence
 from typing import Any, Literal, NamedTuple, TypeAlias
 
@@ -24,6 +29,7 @@ import msgspec
 from msgspec import UNSET, Raw, UnsetType
 
 __all__ = [
+    "BATCH_LIMIT",
     "INTERNAL_ERROR",
     "INVALID_PARAMS",
     "INVALID_REQUEST",
@@ -52,6 +58,9 @@ INVALID_PARAMS = -32602
 INTERNAL_ERROR = -32603
 
 NULL = b"null"
+
+BATCH_LIMIT = 1000
+"""Requests in one batch; over it, the whole batch is an Invalid Request."""
 
 Text: TypeAlias = bytes | bytearray | memoryview
 
@@ -120,30 +129,68 @@ class Body(NamedTuple):
 
 
 _single = msgspec.json.Decoder(Request)
-_batch = msgspec.json.Decoder(list[Raw])
 _members = msgspec.json.Decoder(dict[str, Raw])
-_anything = msgspec.json.Decoder()
+_any_json = msgspec.json.Decoder(Raw)
 _encoder = msgspec.json.Encoder()
 
 _NOT_TEXT = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
+_BATCH = re.compile(rb"[ \t\r\n]*\[")
+_STRUCTURES = (b"[", b"{")
+_NO_ID = (b"[", b"{", b"t", b"f")
+_LONGEST_REASON = 200
+
+
+@functools.cache
+def _batch() -> msgspec.json.Decoder[Any]:
+    """Reads a batch, and stops at the first item too many: a list is read to its end."""
+    places = [(f"item{place}", Raw | UnsetType, UNSET) for place in range(BATCH_LIMIT)]
+    kind = msgspec.defstruct("_Batch", places, array_like=True, forbid_unknown_fields=True)
+    return msgspec.json.Decoder(kind)
+
+
+def _items(text: bytes) -> list[Raw]:
+    items = msgspec.structs.astuple(_batch().decode(text))
+    return list(itertools.takewhile(lambda item: item is not UNSET, items))
 
 
 def parse_body(text: Text) -> Body:
     """The requests in a call's first body frame. Never raises."""
+    text = bytes(text)
+    if not _is_utf8(text):
+        return Body([Invalid(PARSE_ERROR, "Parse error: the text is not UTF-8")], False)
     try:
         request = _single.decode(text)
-    except _NOT_TEXT:
-        return _parse_unusual(memoryview(text))
+    except _NOT_TEXT as error:
+        return _parse_unusual(text, error)
     return Body([_checked(request)], False)
 
 
-def _parse_unusual(text: Text) -> Body:
-    if bytes(text[:64]).lstrip(b" \t\r\n")[:1] != b"[":
-        return Body([_diagnosed(text)], False)
+def _is_utf8(text: bytes) -> bool:
+    """Checked here, as what stays undecoded is not checked by the codec."""
+    if text.isascii():
+        return True
     try:
-        items = _batch.decode(text)
+        text.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _parse_unusual(text: bytes, trouble: Exception) -> Body:
+    """A text that is not a single sound request: a batch, or one of two errors."""
+    try:
+        _any_json.decode(text)
+    except RecursionError:
+        return Body([Invalid(PARSE_ERROR, "Parse error: it is nested too deeply")], False)
+    except _NOT_TEXT as error:
+        return Body([Invalid(PARSE_ERROR, f"Parse error: {error}")], False)
+    if _BATCH.match(text) is None:
+        return Body([_invalid(text, trouble)], False)
+    try:
+        items = _items(text)
     except _NOT_TEXT:
-        return Body([_diagnosed(text)], False)
+        why = f"a batch of more than {BATCH_LIMIT} requests; send several"
+        return Body([Invalid(INVALID_REQUEST, f"Invalid Request: {why}")], False)
     if not items:
         return Body([Invalid(INVALID_REQUEST, "Invalid Request: an empty batch")], False)
     return Body([_parse_item(bytes(item)) for item in items], True)
@@ -152,45 +199,43 @@ def _parse_unusual(text: Text) -> Body:
 def _parse_item(text: bytes) -> Request | Invalid:
     try:
         return _checked(_single.decode(text))
-    except _NOT_TEXT:
-        return _diagnosed(text)
+    except _NOT_TEXT as error:
+        return _invalid(text, error)
 
 
 def _checked(request: Request) -> Request | Invalid:
     """What the types cannot say: params are structured, an id is a string, number or null."""
     params, identity = request.params, request.id
-    if not isinstance(params, UnsetType) and bytes(params)[:1] not in (b"[", b"{"):
-        return _refused(request, "params must be an array or an object")
-    if not isinstance(identity, UnsetType) and bytes(identity)[:1] in (b"[", b"{", b"t", b"f"):
+    if not isinstance(params, UnsetType) and bytes(params)[:1] not in _STRUCTURES:
+        why = "params must be an array or an object"
+        return Invalid(INVALID_REQUEST, f"Invalid Request: {why}", _sound_id(identity))
+    if not isinstance(identity, UnsetType) and bytes(identity)[:1] in _NO_ID:
         return Invalid(INVALID_REQUEST, "Invalid Request: id must be a string, a number or null")
     return request
 
 
-def _refused(request: Request, why: str) -> Invalid:
-    return Invalid(INVALID_REQUEST, f"Invalid Request: {why}", request.reply_id or NULL)
-
-
-def _diagnosed(text: Text) -> Invalid:
-    """Which of the specification's two errors fits a text that is not a request."""
+def _invalid(text: bytes, trouble: Exception) -> Invalid:
+    """JSON that is not a sound request, and why."""
+    why = str(trouble)[:_LONGEST_REASON]
     try:
-        _anything.decode(text)
-    except _NOT_TEXT as error:
-        return Invalid(PARSE_ERROR, f"Parse error: {error}")
-    try:
-        _single.decode(text)
-    except _NOT_TEXT as error:
-        return Invalid(INVALID_REQUEST, f"Invalid Request: {error}", _id_in(text))
-    return Invalid(INVALID_REQUEST, "Invalid Request")
-
-
-def _id_in(text: Text) -> bytes:
-    """The id of a request that is unsound elsewhere; null if it has none."""
-    try:
-        raw = _members.decode(text).get("id")
+        identity = _identity.decode(text).id
     except _NOT_TEXT:
-        return NULL
-    identity = NULL if raw is None else bytes(raw)
-    return NULL if identity[:1] in (b"[", b"{", b"t", b"f") else identity
+        identity = UNSET
+    return Invalid(INVALID_REQUEST, f"Invalid Request: {why}", _sound_id(identity))
+
+
+class _Identity(msgspec.Struct):
+    """What is wanted of a request that is unsound elsewhere: where to send the error."""
+
+    id: Raw | UnsetType = UNSET
+
+
+_identity = msgspec.json.Decoder(_Identity)
+
+
+def _sound_id(identity: Raw | UnsetType) -> bytes:
+    text = NULL if isinstance(identity, UnsetType) else bytes(identity)
+    return NULL if text[:1] in _NO_ID else text
 
 
 def encode_request(
@@ -215,31 +260,42 @@ def encode_request(
 def aged(text: Text, seconds: float) -> bytes:
     """The same body after it was held for ``seconds``: ttl smaller, sender's clock later.
 
-    A body without our extension, or one that is not JSON-RPC, comes back unchanged.
+    Everything else stays as it was written. What has no sound extension, or is not
+    JSON-RPC at all, comes back unchanged.
     """
     unchanged = bytes(text)
-    if b'"roc"' not in unchanged:
+    # A member's name may be spelled with escapes.
+    if b'"roc"' not in unchanged and b"\\u" not in unchanged:
         return unchanged
+    if _BATCH.match(unchanged) is None:
+        return _aged_item(unchanged, seconds)
     try:
-        if unchanged.lstrip(b" \t\r\n")[:1] == b"[":
-            return _encoder.encode([_aged_item(item, seconds) for item in _batch.decode(text)])
-        return _encoder.encode(_aged_item(unchanged, seconds))
+        items = _items(unchanged)
     except _NOT_TEXT:
         return unchanged
+    return b"[" + b",".join([_aged_item(bytes(item), seconds) for item in items]) + b"]"
 
 
-def _aged_item(text: bytes | Raw, seconds: float) -> Raw:
+class _Times(msgspec.Struct):
+    ttl: float | None = None
+    at: float | None = None
+
+
+_times = msgspec.json.Decoder(_Times)
+
+
+def _aged_item(text: bytes, seconds: float) -> bytes:
     try:
         members = _members.decode(text)
-    except _NOT_TEXT:
-        return Raw(text)
-    if "roc" not in members:
-        return Raw(text)
-    extension = msgspec.json.decode(members["roc"], type=dict[str, Any])
-    for name, change in (("ttl", -seconds), ("at", seconds)):
-        if isinstance(extension.get(name), int | float):
-            extension[name] += change
-    return Raw(_encoder.encode({**members, "roc": Raw(_encoder.encode(extension))}))
+        times = _times.decode(members["roc"])
+        extension = _members.decode(members["roc"])
+    except (KeyError, *_NOT_TEXT):
+        return text
+    if times.ttl is not None:
+        extension["ttl"] = Raw(_encoder.encode(times.ttl - seconds))
+    if times.at is not None:
+        extension["at"] = Raw(_encoder.encode(times.at + seconds))
+    return _encoder.encode({**members, "roc": Raw(_encoder.encode(extension))})
 
 
 class ErrorObject(msgspec.Struct):
@@ -260,6 +316,7 @@ class Response(msgspec.Struct):
 
 
 _response = msgspec.json.Decoder(Response)
+_responses = msgspec.json.Decoder(list[Response])
 
 
 def parse_responses(text: Text) -> list[Response] | None:
@@ -268,7 +325,7 @@ def parse_responses(text: Text) -> list[Response] | None:
         responses = [_response.decode(text)]
     except _NOT_TEXT:
         try:
-            responses = [_response.decode(item) for item in _batch.decode(text)]
+            responses = _responses.decode(text)
         except _NOT_TEXT:
             return None
     for response in responses:
