@@ -45,8 +45,8 @@ def filled(dtype: Any, shape: tuple[int, ...] = (2, 3)) -> Array:
 
 
 ALIGNED = np.dtype([("a", "u1"), ("b", "<f8"), ("c", "u1")], align=True)
-NUMBERS = ["i2", "u2", "i4", "u4", "i8", "u8", "f2", "f4", "f8", "c8", "c16", "U1", "U3", "M8", "m8",
-           "M8[s]", "M8[ns]", "m8[us]", "m8[D]", "M8[Y]", "M8[25us]", "M8[as]"]  # fmt: skip
+NUMBERS = ["i2", "u2", "i4", "u4", "i8", "u8", "f2", "f4", "f8", "c8", "c16", "U1", "U3", "M8",
+           "m8", "M8[s]", "M8[ns]", "m8[us]", "m8[D]", "M8[Y]", "M8[25us]", "M8[as]"]  # fmt: skip
 PLAIN = [
     *("|b1", "|i1", "|u1", "|S1", "|S7", "|V1", "|V9", np.dtype("g").str, np.dtype("G").str),
     *(order + number for number in NUMBERS for order in "<>"),
@@ -209,7 +209,7 @@ REFUSED: list[tuple[Any, str]] = [
     (np.zeros(1, [("a", "<u2"), ("b", "O")]), "result cannot be sent: the dtype [('a', '<u2')"),
     (np.zeros(1, [("a", [("b", "O", (2,))])]), "holds Python objects; send a list, or astype"),
     (np.zeros(1, [("a", "O")])[0], "result cannot be sent: the dtype [('a', 'O')]"),
-    (np.ma.array([1, 2], mask=[False, True]), "result cannot be sent: a masked array; send .filled(...)"),
+    (np.ma.array([1, 2], mask=[False, True]), "a masked array; send .filled(...), or its"),
     (np.ma.masked, "result cannot be sent: a masked array"),
     (np.zeros(3).view(Quantity), "a Quantity is more than a plain array; send numpy.asarray(...)"),
     (np.zeros(1, [("\ud800", "<u2")]), "result cannot be sent: it holds a lone surrogate"),

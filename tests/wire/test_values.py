@@ -122,6 +122,12 @@ class Greenwich(tzinfo):
     def utcoffset(self, when: datetime | None) -> timedelta:
         return timedelta(0)
 
+    def dst(self, when: datetime | None) -> None:
+        return None
+
+    def tzname(self, when: datetime | None) -> None:
+        return None
+
 
 def sent(value: object) -> tuple[bytes, list[Buffer]]:
     buffers: list[Buffer] = []

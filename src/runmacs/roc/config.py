@@ -19,14 +19,14 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from runmacs.roc.endpoints import (
+from .endpoints import (
     DEFAULT_BASE_PORT,
     TRANSPORTS,
     Endpoints,
     SocketName,
     parse_endpoints,
 )
-from runmacs.roc.errors import ConfigError
+from .errors import ConfigError
 
 if TYPE_CHECKING:
     from pathlib import Path

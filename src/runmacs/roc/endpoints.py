@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from operator import index
 from typing import TYPE_CHECKING, Final, Literal
 
-from runmacs.roc.errors import ConfigError
+from .errors import ConfigError
 
 if TYPE_CHECKING:
     from ipaddress import IPv4Address, IPv6Address

@@ -114,13 +114,11 @@ class Routing:
                     busy |= self._forward()
                 now = clock()
                 timeout = 0.0 if busy else self._timeout(now)
-                self._still.waiting(now, timeout)
+                self._stood_still(self._still.waiting(now, timeout))
                 ready = gate.wait(timeout) if timeout else [calls, *news]
                 if self._waker.fd in ready:
                     self._waker.clear()
-                stopped = self._still.awake(clock())
-                if stopped:
-                    self.core.handle(StoodStill(stopped), clock())
+                self._stood_still(self._still.awake(clock()))
         finally:
             self._carry_out(self.core.handle(Stop(), clock()), clock())
             self._close(linger=500)
@@ -131,9 +129,14 @@ class Routing:
         self._stopping = True
         self._waker.wake()
 
+    def _stood_still(self, seconds: float) -> None:
+        if seconds:
+            self.core.handle(StoodStill(seconds), clock())
+
     def _timeout(self, now: float) -> float:
         due = self.core.next_deadline()
-        return _TURN if due is None else max(0.001, min(_TURN, due - now))
+        turn = Standstill.SETTLE if self._still.age else _TURN
+        return turn if due is None else max(0.001, min(turn, due - now))
 
     def _take_calls(self, signalled: bool) -> bool:
         """Route what has come; True if there is more.
@@ -156,9 +159,8 @@ class Routing:
         else:
             self._tick(now)
             return True
-        if self._still.age:
+        if self._still.age and self._still.drained(now):
             core.handle(Drained(), now)
-            self._still.drained()
         return self._tick(now) and has_message(router)
 
     def _tick(self, now: float) -> bool:

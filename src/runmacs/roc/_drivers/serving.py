@@ -237,16 +237,19 @@ class Serving:
             timeout = 0.0
         if timeout is None:
             due = self.core.next_deadline()
-            timeout = _TURN if due is None else max(0.0, min(_TURN, due - now))
-        self._still.waiting(now, timeout)
+            turn = Standstill.SETTLE if self._still.age else _TURN
+            timeout = turn if due is None else max(0.0, min(turn, due - now))
+        self._stood_still(self._still.waiting(now, timeout))
         return timeout
+
+    def _stood_still(self, seconds: float) -> None:
+        if seconds:
+            self.core.stood_still(seconds)
 
     def _pump(self, ready: list[int]) -> None:
         """Take all that has come, and see whether something is due."""
         now = clock()
-        stopped = self._still.awake(now)
-        if stopped:
-            self.core.stood_still(stopped)
+        self._stood_still(self._still.awake(now))
         out: list[Effect] = []
         link = self._link
         messages = link.fds[0]
@@ -261,8 +264,8 @@ class Serving:
             link.changes()
         self.core.tick(now, out)
         self._carry_out(out)
-        self.core.drained()
-        self._still.drained()
+        if self._still.age and self._still.drained(now):
+            self.core.drained()
         if not self._told_waiting and not self.accepted.is_set() and now - self._begun > 1.0:
             self._told_waiting = True
             if self.core.state == "joining":

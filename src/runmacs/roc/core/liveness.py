@@ -41,36 +41,50 @@ STOCK_SILENCE = 7.5
 
 
 class Standstill:
-    """How long one's own loop stood still, while that matters."""
+    """How long one's own loop stood still, while that matters.
+
+    The thread that reads from the network stood still as well, and need not be done when
+    the loop is: after a standstill an empty socket is believed `SETTLE` seconds later at
+    the earliest. Short ones in a row do not put that off, or ages would grow without end
+    where a process gets its computing time in slices.
+    """
 
     THRESHOLD = 0.05
+    SETTLE = 0.05
+    LONG = 0.25
 
     def __init__(self) -> None:
         self.age = 0.0
         self._since: float | None = None
         self._until = 0.0
+        self._settled = 0.0
 
     def waiting(self, now: float, timeout: float) -> float:
         """The loop is about to wait for ``timeout``. Returns how long its work overran."""
-        stopped = 0.0
-        if self._since is not None and now - self._since > self.THRESHOLD:
-            stopped = now - self._since
-            self.age += stopped
+        stopped = self._stopped(now, self._since)
         self._since, self._until = now, now + timeout
         return stopped
 
     def awake(self, now: float) -> float:
-        """The loop has waited. Returns how long it stood still beyond what it asked for."""
-        stopped = 0.0
-        if self._since is not None and now - self._until > self.THRESHOLD:
-            stopped = now - self._since
-            self.age += stopped
+        """The loop has waited. Returns how long it stood still, if beyond what it asked for."""
+        stopped = self._stopped(now, self._until)
         self._since = now
         return stopped
 
-    def drained(self) -> None:
-        """The socket is empty: what comes now is fresh."""
-        self.age = 0.0
+    def _stopped(self, now: float, expected: float | None) -> float:
+        if self._since is None or expected is None or now - expected <= self.THRESHOLD:
+            return 0.0
+        stopped = now - self._since
+        if not self.age or stopped > self.LONG:
+            self._settled = now + self.SETTLE
+        self.age += stopped
+        return stopped
+
+    def drained(self, now: float) -> bool:
+        """The socket is empty. True if what comes from now on is fresh."""
+        if self.age and now >= self._settled:
+            self.age = 0.0
+        return not self.age
 
 
 class Transit:

@@ -26,9 +26,9 @@ from typing import Any
 import numpy as np
 from numpy.lib.format import descr_to_dtype
 
-from runmacs.roc.errors import RemoteProtocolError
-from runmacs.roc.wire.forms import TAG, Buffer, Refused, form
-from runmacs.roc.wire.tags import bad, read_base64
+from ..errors import RemoteProtocolError
+from .forms import TAG, Buffer, Refused, form
+from .tags import bad, read_base64
 
 __all__ = ["array_form", "read_array", "read_dtype", "read_scalar", "scalar_form", "spell_dtype"]
 

@@ -29,7 +29,7 @@ from struct import error as StructError
 from struct import pack
 from typing import Any, TypeAlias
 
-from runmacs.roc.errors import Unsendable
+from ..errors import Unsendable
 
 __all__ = ["DEPTH", "TAG", "Buffer", "Member", "Refused", "coder_of", "form", "step_to"]
 
@@ -222,13 +222,13 @@ def _uncastable(view: memoryview) -> bool:
 
 
 def _array(value: Any, level: int, buffers: list[Buffer]) -> object:
-    from runmacs.roc.wire import arrays
+    from . import arrays
 
     return arrays.array_form(value, buffers)
 
 
 def _scalar(value: Any, level: int, buffers: list[Buffer]) -> object:
-    from runmacs.roc.wire import arrays
+    from . import arrays
 
     return arrays.scalar_form(value, buffers)
 

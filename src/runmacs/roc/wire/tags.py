@@ -19,8 +19,8 @@ from importlib import import_module
 from math import inf, nan
 from typing import Any, TypeAlias
 
-from runmacs.roc.errors import LocalProtocolError, RemoteProtocolError, RocError
-from runmacs.roc.wire.forms import DEPTH, TAG, Buffer, Member
+from ..errors import LocalProtocolError, RemoteProtocolError, RocError
+from .forms import DEPTH, TAG, Buffer, Member
 
 __all__ = ["Reader", "bad", "read_base64", "too_deep"]
 
@@ -150,7 +150,7 @@ def _read_scalar(reader: Reader, tag: dict[str, Any], level: int) -> Any:
 def _arrays() -> Any:
     """The module for numpy things, or None where numpy is not installed."""
     try:
-        from runmacs.roc.wire import arrays
+        from . import arrays
     except ImportError:
         return None
     return arrays

@@ -22,8 +22,8 @@ from typing import Any
 
 import msgspec
 
-from runmacs.roc.errors import RemoteProtocolError, Unsendable
-from runmacs.roc.wire.forms import (
+from ..errors import RemoteProtocolError, Unsendable
+from .forms import (
     DEPTH,
     TAG,
     Buffer,
@@ -33,7 +33,7 @@ from runmacs.roc.wire.forms import (
     form,
     step_to,
 )
-from runmacs.roc.wire.tags import Reader, bad, too_deep
+from .tags import Reader, bad, too_deep
 
 __all__ = [
     "Buffer",
