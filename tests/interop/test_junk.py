@@ -7,19 +7,17 @@ fixed; ``ROC_SEED`` sets another one.
 
 from __future__ import annotations
 
-import json
 import os
 import random
 import socket
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from typing import Any
 
 import psutil
 import pytest
 
-from interop.known import until_known
+from interop.known import ask_the_broker, until_known
 from interop.stock import (
     CLIENT,
     DISCONNECT,
@@ -30,7 +28,6 @@ from interop.stock import (
     WORKER,
     Peer,
     ask,
-    dealer_client,
 )
 from processes import BrokerProcess, Child
 from runmacs.roc import Endpoints
@@ -213,11 +210,6 @@ def test_handshake_of_these_tests_is_a_real_one(steady: BrokerProcess) -> None:
         shake_hands(raw)
         raw.sendall(message)
         assert receive_exactly(raw, len(message)) == message
-
-
-def ask_the_broker(address: str, method: str) -> Any:
-    body = json.dumps({"jsonrpc": "2.0", "id": 1, "method": method}).encode()
-    return json.loads(dealer_client(address, b"roc.broker", body)[0])["result"]
 
 
 def wait_until_all_is_read(client: Peer) -> None:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import psutil
 import pytest
 import zmq
 
-from interop.known import until_known
+from interop.known import ask_the_broker, until_known
 from interop.stock import (
     HEARTBEAT,
     READY,
@@ -93,10 +94,10 @@ def test_request_is_never_handed_to_a_worker_that_has_gone(
     connections = psutil.Process(broker_process.child.pid).net_connections
     with Peer(address) as client, Peer(address) as stays:
         with Peer(address) as goes:
-            for worker in (goes, stays):
+            for count, worker in enumerate((goes, stays), start=1):
                 worker.send(b"", WORKER, READY, b"pool")
-                until_known(address, b"pool")
-            # Both have served, so both are registered; the next one's turn is that of ``goes``.
+                wait_until(partial(has_servers, address, "pool", count), 10)
+            # Both have served once; the next turn is that of ``goes``.
             for worker in (goes, stays):
                 client.request(b"pool", b"first")
                 serve(worker)
@@ -106,6 +107,12 @@ def test_request_is_never_handed_to_a_worker_that_has_gone(
         client.request(b"pool", body)
         serve(stays)
         assert client.reply() == (b"pool", [b"done"])
+
+
+def has_servers(address: str, name: str, count: int) -> bool:
+    """Whether so many workers share the load under this name."""
+    objects = ask_the_broker(address, "objects")
+    return [len(entry["servers"]) for entry in objects if entry["id"] == name] == [count]
 
 
 def serve(worker: Peer) -> None:

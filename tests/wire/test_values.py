@@ -347,6 +347,9 @@ UNSENDABLE: list[tuple[object, str]] = [
     ({frozenset({len})}, "result{...}{...} cannot be sent: a value of type builtin_function"),
     (Moment(2026, 11, 22), "result cannot be sent: a Moment that a datetime cannot hold"),
     (NoMoment(2026, 11, 22), "result cannot be sent: a NoMoment that a datetime cannot hold"),
+    (datetime(2026, 7, 1, tzinfo=timezone(timedelta(microseconds=-1))),
+     "result cannot be sent: an offset from UTC of less than a second"),
+    (time(1, tzinfo=timezone(timedelta(microseconds=1))), "of less than a second; send it in UTC"),
     (Spell(1), "result cannot be sent: a Spell that a timedelta cannot hold"),
     (np.array([object()]).data, "result cannot be sent: a memoryview of Python objects"),
 ]  # fmt: skip
@@ -552,7 +555,12 @@ def test_a_missing_numpy_is_not_the_peers_fault() -> None:
 
 # Random values ---------------------------------------------------------------------------
 
-offsets = st.timedeltas(timedelta(hours=-23), timedelta(hours=23)).map(timezone)
+
+def whole(offset: timedelta) -> timedelta:
+    return offset if abs(offset) >= timedelta(seconds=1) else timedelta(0)
+
+
+offsets = st.timedeltas(timedelta(hours=-23), timedelta(hours=23)).map(whole).map(timezone)
 zones = st.none() | offsets
 hashable_scalars = (
     st.none()

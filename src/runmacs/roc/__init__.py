@@ -11,17 +11,19 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0.dev0"
 
 _HOMES = {
+    "AsyncRocClient": "asyncclient",
     "Endpoints": "endpoints",
     "RocClient": "client",
     "RocServer": "server",
 }
 
 if TYPE_CHECKING:
+    from .asyncclient import AsyncRocClient as AsyncRocClient
     from .client import RocClient as RocClient
     from .endpoints import Endpoints as Endpoints
     from .server import RocServer as RocServer
 
-__all__ = ["Endpoints", "RocClient", "RocServer", "__version__"]
+__all__ = ["AsyncRocClient", "Endpoints", "RocClient", "RocServer", "__version__"]
 
 
 def __getattr__(name: str) -> Any:

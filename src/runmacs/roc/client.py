@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import uuid
+import weakref
 from collections.abc import Iterator
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["RocClient"]
 
 _LONGEST = 1e9
+_UNCHECKED = 1_000_000
 
 
 class RocClient:
@@ -55,8 +58,8 @@ class RocClient:
         timeout: float = 2.0,
     ) -> None:
         self.endpoints = resolve_broker(broker_addr)
-        self.timeout = _checked_timeout(timeout)
-        self._caller = Caller(ctx, self.endpoints, uuid.uuid4().hex[:12])
+        self.timeout = checked_timeout(timeout)
+        self._caller = Caller(ctx, self.endpoints, instance_name)
 
     # ---- objects
 
@@ -75,11 +78,8 @@ class RocClient:
 
             client.proxy("vnir", timeout=60).calibrate()
         """
-        if object_id != mdp.BROKER_ID.decode():
-            problem = mdp.object_id_problem(object_id)
-            if problem is not None:
-                raise errors.ConfigError(f"The object id {object_id!r} {problem}.")
-        return make_proxy(self, object_id, None if timeout is None else _checked_timeout(timeout))
+        mdp.check_object_id(object_id)
+        return make_proxy(self, object_id, None if timeout is None else checked_timeout(timeout))
 
     def __iter__(self) -> Iterator[str]:
         """The ids of all objects that are shared now, sorted."""
@@ -109,14 +109,13 @@ class RocClient:
             BrokerUnreachable: no broker was there.
         """
         proxy = self.proxy(object_id)
-        call = Call(f"{object_id}!", "rpc.ping", None, ())
-        call.waits = True
-        self._caller.complete(call, _checked_timeout(timeout))
+        call = Call.waiting_for(object_id)
+        self._caller.complete(call, checked_timeout(timeout))
         try:
             result_of(call)
-        except errors.CallTimeout as error:
-            message = f"{object_id}: nobody shares it; waited {timeout:g} s."
-            raise errors.ObjectNotFound(message, executed=False) from error
+        except (errors.CallTimeout, errors.ObjectNotFound):
+            message = f"{object_id}: nobody has shared it within {timeout:g} s. Start its server."
+            raise errors.ObjectNotFound(message, executed=False) from None
         return proxy
 
     # ---- calls
@@ -135,11 +134,7 @@ class RocClient:
         Raises:
             RocError: see `errors`; a remote exception of a builtin type is that type too.
         """
-        buffers: list[Buffer] = []
-        params = encode_arguments(args, kwargs or {}, buffers)
-        if buffers:
-            _check_size(f"{object_id}.{member or method}", params or b"", buffers)
-        call = Call(object_id, method, params, buffers, member)
+        call = encoded_call(object_id, method, args, kwargs or {}, member)
         self._caller.complete(call, self.timeout if timeout is None else timeout)
         return result_of(call)
 
@@ -149,6 +144,11 @@ class RocClient:
         return self.endpoints.rocBroker
 
     # ---- the end
+
+    @property
+    def closed(self) -> bool:
+        """Whether `close` was called."""
+        return self._caller.closed
 
     def close(self) -> None:
         """Close the connection; open calls of other threads end with `Closed`."""
@@ -165,11 +165,47 @@ class RocClient:
     ) -> None:
         self.close()
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _client_of, (type(self), self.endpoints, self.timeout)
+
     def __repr__(self) -> str:
         return f"<RocClient of {self.address}>"
 
 
-def _checked_timeout(timeout: float) -> float:
+_unpickled: weakref.WeakValueDictionary[tuple[Any, ...], RocClient]
+_unpickled = weakref.WeakValueDictionary()
+
+
+def _client_of(kind: type[RocClient], endpoints: Endpoints, timeout: float) -> RocClient:
+    """The client that a pickle stands for; those of one process share a connection."""
+    key = (os.getpid(), kind, endpoints, timeout)
+    client = _unpickled.get(key)
+    if client is None or client.closed:
+        client = _unpickled[key] = kind(endpoints, timeout=timeout)
+    return client
+
+
+def instance_name() -> str:
+    """A name for one run of a client; it stands in call ids."""
+    return uuid.uuid4().hex[:12]
+
+
+def encoded_call(
+    object_id: str, method: str, args: tuple[Any, ...], kwargs: dict[str, Any], member: str = ""
+) -> Call:
+    """A call, ready to be made.
+
+    Raises:
+        Unsendable, TooLarge: its arguments cannot travel; nothing was sent.
+    """
+    buffers: list[Buffer] = []
+    params = encode_arguments(args, kwargs, buffers)
+    if buffers or (params is not None and len(params) > _UNCHECKED):
+        _check_size(f"{object_id}.{member or method}", params or b"", buffers)
+    return Call(object_id, method, params, buffers, member)
+
+
+def checked_timeout(timeout: float) -> float:
     """Seconds, as a float; ConfigError for what is no duration."""
     try:
         seconds = float(timeout)

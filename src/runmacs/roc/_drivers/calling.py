@@ -12,7 +12,10 @@ at the worst of moments) is simply replaced by whichever waiter notices.
 
 from __future__ import annotations
 
+import os
 import threading
+import weakref
+from collections.abc import Callable
 from typing import Any
 
 import zmq
@@ -25,7 +28,7 @@ from .clock import now as clock
 from .interrupts import Shield
 from .sockets import Gate, Link, Waker, context
 
-__all__ = ["Caller"]
+__all__ = ["FORKED", "Caller", "Forked"]
 
 _TURN = 0.25
 """Seconds that a wait lasts at most before things are looked at again."""
@@ -34,9 +37,16 @@ _TURN = 0.25
 class Caller:
     """The calls of one client over one connection. Any thread may use it."""
 
-    def __init__(self, ctx: zmq.Context[Any] | None, endpoints: Endpoints, instance: str) -> None:
+    def __init__(
+        self, ctx: zmq.Context[Any] | None, endpoints: Endpoints, name: Callable[[], str]
+    ) -> None:
         self.endpoints = endpoints
-        self.core = CallerCore(instance, endpoints.rocBroker)
+        self._name = name
+        self._connect(ctx)
+        _alive.add(self)
+
+    def _connect(self, ctx: zmq.Context[Any] | None) -> None:
+        self.core = CallerCore(self._name(), self.endpoints.rocBroker)
         self._context = context(ctx)
         self._lock = threading.Lock()
         self._waiting: dict[int, Call] = {}
@@ -44,7 +54,7 @@ class Caller:
         self._led_at = 0.0
         self._closed = False
         self._waker = Waker()
-        self._link = Link(self._context, endpoints)
+        self._link = Link(self._context, self.endpoints)
         self._gate = Gate(*self._link.fds, self._waker.fd)
 
     # ---- blocking calls
@@ -68,15 +78,8 @@ class Caller:
         call.waiter = threading.Lock()
         call.waiter.acquire()
         with self._lock:
-            if self._closed:
-                raise errors.Closed("this client was closed; make a new one.")
-            now = clock()
-            self._take_changes(now)
-            out: list[Effect] = []
-            self.core.submit(call, now, timeout, out)
+            self._submit(call, timeout)
             self._waiting[id(call)] = call
-            self._carry_out(out, now)
-            self._read(now)
             if self._leader is None:
                 self._leader = call
 
@@ -115,21 +118,35 @@ class Caller:
         """The call has ended, whichever way; who led hands over to the oldest waiter."""
         with self._lock:
             self._waiting.pop(id(call), None)
-            if not call.done and not self._closed:
-                out: list[Effect] = []
-                now = clock()
-                self.core.abandon(call, now, out)
-                self._carry_out(out, now)
-                self._read(now)
+            self._abandon(call)
             if self._leader is call or self._leader is None:
                 self._leader = next(iter(self._waiting.values()), None)
                 self._led_at = clock()
                 if self._leader is not None:
-                    _release(self._leader)
+                    self._leader.wake()
             if self._closed and not self._waiting:
                 self._waker.close()
 
     # ---- the socket; all of this with the lock
+
+    def _submit(self, call: Call, timeout: float) -> None:
+        if self._closed:
+            raise errors.Closed("this client was closed; make a new one.")
+        now = clock()
+        self._take_changes(now)
+        out: list[Effect] = []
+        self.core.submit(call, now, timeout, out)
+        self._carry_out(out, now)
+        self._read(now)
+
+    def _abandon(self, call: Call) -> None:
+        if call.done or self._closed:
+            return
+        now = clock()
+        out: list[Effect] = []
+        self.core.abandon(call, now, out)
+        self._carry_out(out, now)
+        self._read(now)
 
     def _pump(self, ready: list[int]) -> None:
         """Take all that has come, and see whether something is due."""
@@ -137,7 +154,7 @@ class Caller:
             return
         now = clock()
         messages = self._link.fds[0]
-        self._read(now, signalled=messages in ready)
+        self._read(now, messages in ready)
         if ready != [messages]:
             self._take_changes(now)
         due = self.core.next_deadline()
@@ -146,7 +163,6 @@ class Caller:
             self.core.tick(now, out)
             self._carry_out(out, now)
             self._read(now)
-        self._release_done()
 
     def _read(self, now: float, signalled: bool = False) -> None:
         """Take what has come. With no call open the last look, for more, is left undone:
@@ -161,7 +177,6 @@ class Caller:
             core.on_frames(frames, now)
             if not core.open_calls:
                 break
-        self._release_done()
 
     def _take_changes(self, now: float) -> None:
         for up in self._link.changes():
@@ -188,14 +203,12 @@ class Caller:
         self._gate = Gate(*self._link.fds, self._waker.fd)
         self._waker.wake()
 
-    def _release_done(self) -> None:
-        if len(self._waiting) < 2:
-            return
-        for call in self._waiting.values():
-            if call.done:
-                _release(call)
-
     # ---- the end
+
+    @property
+    def closed(self) -> bool:
+        """Whether `close` was called."""
+        return self._closed
 
     def close(self) -> None:
         """End all open calls and close the connection. May be called twice."""
@@ -206,8 +219,6 @@ class Caller:
                     return
                 self._closed = True
                 self.core.fail_all(errors.Closed("the client was closed."))
-                for call in self._waiting.values():
-                    _release(call)
                 self._link.close()
                 self._waker.wake()
                 if not self._waiting:
@@ -221,7 +232,47 @@ class Caller:
             self._waker.close()
 
 
-def _release(call: Call) -> None:
-    """Wake the thread that waits for this call; twice does no harm."""
-    if call.waiter.locked():
-        call.waiter.release()
+_alive: weakref.WeakSet[Caller] = weakref.WeakSet()
+
+
+def _after_fork() -> None:
+    """In a child: what was inherited belongs to the parent; the first use connects anew.
+
+    Swapping the class of the living costs nothing per call, in parent or child.
+    """
+    for caller in list(_alive):
+        caller.__class__ = FORKED.get(type(caller), type(caller))
+
+
+class Forked(Caller):
+    """A caller in a forked child, until it is used."""
+
+    living: type[Caller] = Caller
+
+    def complete(self, call: Call, timeout: float) -> None:
+        self.revive()
+        self.complete(call, timeout)
+
+    def close(self) -> None:
+        self.revive()
+        self.close()
+
+    def revive(self) -> None:
+        """Become a living caller with a connection of its own."""
+        closed = self._closed
+        self.__class__ = self.living  # type: ignore[assignment]
+        # Kept, not closed: the parent still uses what these descriptors lead to.
+        _inherited.append((self._link, self._waker, self._context))
+        self._connect(None)
+        if closed:
+            self.close()
+
+    def __del__(self) -> None:
+        _inherited.append((self._link, self._waker, self._context))
+
+
+FORKED: dict[type, type] = {Caller: Forked}
+_inherited: list[Any] = []
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)

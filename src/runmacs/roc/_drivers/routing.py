@@ -184,10 +184,9 @@ class Routing:
                 try:
                     send(router, effect)
                 except zmq.ZMQError as error:
-                    if error.errno == errno.EHOSTUNREACH:
-                        out += self.core.handle(Unreachable(bytes(effect[0])), now)
-                    else:
+                    if error.errno != errno.EHOSTUNREACH:
                         self.core.counters.dropped_peer_full += 1
+                    out += self.core.handle(Unreachable(effect), now)
 
     def _forward(self) -> bool:
         """Pass on publications and subscriptions; True if there may be more."""

@@ -67,6 +67,8 @@ class Serving:
         self._calls = 0
         self._busy = False
         self._in_main = False
+        self._grace = _GRACE
+        self._break_at: float | None = None
         self._parked = False
         self._standing_in = False
         self._ended = False
@@ -74,6 +76,7 @@ class Serving:
         self._wake_serving = Waker()
         self._wake_standby = Waker()
         self._told_waiting = False
+        self._told_refused = False
         self._begun = clock()
 
     # ---- the serving thread
@@ -91,6 +94,8 @@ class Serving:
         finally:
             self._end()
             standby.join(timeout=1.0)
+            self._wake_serving.close()
+            self._wake_standby.close()
         if self.refusal is not None:
             raise self.refusal
 
@@ -125,20 +130,34 @@ class Serving:
             self._busy = False
             if self._standing_in:
                 self._wake_standby.wake()
+        if frames is None:
+            return
         out: list[Effect] = []
         with self._lock:
             self.core.finish(task, frames, out)
             self._carry_out(out)
 
-    def _serve_task(self, task: Task) -> Sequence[Buffer]:
+    def _serve_task(self, task: Task) -> Sequence[Buffer] | None:
+        """The reply; None if the server's stop struck where nobody can say what was done.
+
+        Then the broker says just that, as the server leaves it with the call unanswered.
+        """
         try:
+            if self.stopping:
+                self._catch_up()
             return self._dispatcher.serve(
                 task.body, task.frames, lambda request: task.expired(request, clock()), task.control
             )
         except KeyboardInterrupt:
             if not self.interrupted:
                 raise
-            return [b""]
+            return None
+
+    def _catch_up(self) -> None:
+        """A signal came after the look at `stopping`, and before `_busy`: obey it now."""
+        if self.interrupted:
+            raise KeyboardInterrupt
+        self.stop(self._grace)
 
     def interrupt(self) -> bool:
         """SIGINT: stop now. True if a method runs, which the interrupt shall break."""
@@ -148,18 +167,28 @@ class Serving:
         return self._busy
 
     def stop(self, grace: float = _GRACE) -> None:
-        """Stop; a running method has ``grace`` seconds to end by itself. Does not wait."""
-        self.stopping = True
-        self._wake_serving.wake()
-        if self._busy and self._in_main:
-            timer = threading.Timer(grace, self._break_off)
-            timer.daemon = True
-            timer.start()
+        """Stop; a running method has ``grace`` seconds to end by itself. Does not wait.
 
-    def _break_off(self) -> None:
+        A signal handler may call it: it takes no lock, and leaves the rest to the threads.
+        """
+        self._grace = grace
+        self.stopping = True
+        if self._busy and self._in_main and self._break_at is None:
+            self._break_at = clock() + grace
+        self._wake_serving.wake()
+        self._wake_standby.wake()
+
+    def _break_off(self, due: float, now: float) -> float:
+        """Interrupt the method that has had its grace; else when that is, at the latest."""
+        if self._break_at is None:
+            return due
+        if now < self._break_at:
+            return min(due, self._break_at - now)
+        self._break_at = None
         if self._busy:
             self.interrupted = True
             interrupt_main_thread()
+        return due
 
     def _end(self) -> None:
         self._ended = True
@@ -207,7 +236,7 @@ class Serving:
                     break
                 self._pump(ready)
                 self._serve_control()
-                timeout = self._plan(None)
+                timeout = self._break_off(self._plan(None), clock())
             ready = Gate(self._link.fds[0], self._wake_standby.fd).wait(timeout)
             if self._wake_standby.fd in ready:
                 self._wake_standby.clear()
@@ -292,6 +321,7 @@ class Serving:
     def _on_greeted(self, effect: Greeted) -> None:
         state = effect.greeting.state
         if state != "held":
+            self._told_refused = False
             if self._told_waiting or self.accepted.is_set():
                 self._tell(
                     f"{self.core.object_id}: the broker at {self.endpoints.rocBroker} has it."
@@ -307,7 +337,8 @@ class Serving:
         elif effect.first:
             data = {"host": reason.host, "pid": reason.pid, "since": reason.since}
             self.refusal = kind(reason.message, data=data)
-        else:
+        elif not self._told_refused:
+            self._told_refused = True
             self._tell(f"{reason.message} Trying again every second.")
 
 

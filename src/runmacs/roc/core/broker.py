@@ -15,6 +15,7 @@ lists of frames, the routing id in front, or one of `effects`.
 from __future__ import annotations
 
 import difflib
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from typing import Any, TypeAlias
@@ -35,6 +36,9 @@ from .withdrawal import withdraw
 __all__ = ["BrokerCore", "Counters", "Drained", "Event", "Limits", "StoodStill", "Stop", "Tick"]
 
 
+_ANSWERED_AT_STOP = 10_000
+
+
 @dataclass(frozen=True)
 class Limits:
     """How much the broker keeps for others; over it, a call is refused."""
@@ -44,6 +48,8 @@ class Limits:
     absent_objects: int = 1_000
     unstated_patience: float = 10.0
     """Seconds that a call without a time to live may wait."""
+    longest_wait: float = 3600.0
+    """Seconds that any call may wait, whatever its time to live."""
 
 
 @dataclass
@@ -76,9 +82,9 @@ class Arrived:
 
 @dataclass(frozen=True)
 class Unreachable:
-    """A message could not be sent: that peer's connection is gone."""
+    """These frames could not be sent: that peer's connection is gone."""
 
-    peer: bytes
+    frames: list[Any]
 
 
 @dataclass(frozen=True)
@@ -130,8 +136,8 @@ class BrokerCore:
         match event:
             case Arrived(frames, user):
                 self.on_frames(frames, now, out, user)
-            case Unreachable(peer):
-                self._on_unreachable(peer, now, out)
+            case Unreachable(frames):
+                self._on_unreachable(frames, now, out)
             case StoodStill(seconds):
                 self._on_stood_still(seconds)
             case Drained():
@@ -185,6 +191,7 @@ class BrokerCore:
     ) -> WaitingCall:
         body = parse_body(frames[0])
         ttl = self.limits.unstated_patience if body.ttl is None else body.ttl
+        ttl = min(ttl, self.limits.longest_wait)
         arrived = now - self._age
         return WaitingCall(client, frames, body, arrived, arrived + ttl, control)
 
@@ -554,22 +561,37 @@ class BrokerCore:
         for name in [name for name, when in lost.items() if now - when > LOST_AFTER]:
             del lost[name]
 
-    def _on_unreachable(self, peer: bytes, now: float, out: list[Effect]) -> None:
-        worker = self._workers.get(peer)
-        if worker is not None:
-            self._leave(worker, now, out, lost=True)
-        else:
+    def _on_unreachable(self, frames: list[Any], now: float, out: list[Effect]) -> None:
+        worker = self._workers.get(frames[0])
+        if worker is None:
             self.counters.dropped_unreachable_peer += 1
+            return
+        token = frames[4] if len(frames) > 6 else b""
+        name = worker.service.name
+        # It never left the broker, so another server may have it.
+        returned = worker.held_calls.pop(token, None) is not None
+        worker.credit += returned
+        lane = worker.controls.pop(token, None)
+        self._leave(worker, now, out, lost=True)
+        client, body = token[:-TOKEN_NUMBER], frames[6:]
+        if returned:
+            self.counters.requests -= 1
+            self._on_request(client, name, body, now, out)
+        elif lane is not None:
+            self._on_absent(name, self._call(client, body, now, control=True), now, out)
 
     def _on_stop(self, now: float, out: list[Effect]) -> None:
         reason = Reason(errors.BrokerUnreachable.code, "The broker was stopped.")
-        for service in self._services.values():
-            for call in service.waiting:
-                self._fail(
-                    call.client, service.name, call.body, errors.BrokerUnreachable,
-                    f"{service.name.decode()}: the broker was stopped; the call was not executed.",
-                    out,
-                )  # fmt: skip
+        waiting = (
+            (service, call) for service in self._services.values() for call in service.waiting
+        )
+        # The rest see the connection go: a long queue does not make the end a long one.
+        for service, call in itertools.islice(waiting, _ANSWERED_AT_STOP):
+            self._fail(
+                call.client, service.name, call.body, errors.BrokerUnreachable,
+                f"{service.name.decode()}: the broker was stopped; the call was not executed.",
+                out,
+            )  # fmt: skip
         for worker in self._workers.values():
             self._disconnect(worker.rid, worker.greeted, reason, out)
 

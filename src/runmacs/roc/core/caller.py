@@ -93,6 +93,19 @@ class Call:
         self.waiter: Any = None
         self.waits = False
 
+    @classmethod
+    def waiting_for(cls, object_id: str) -> Call:
+        """A call that ends when the object is there, however busy it is."""
+        call = cls(f"{object_id}!", "rpc.ping", None, ())
+        call.waits = True
+        return call
+
+    def wake(self) -> None:
+        """Wake who waits, by whatever was left as ``waiter``; twice does no harm."""
+        waiter = self.waiter
+        if waiter is not None and waiter.locked():
+            waiter.release()
+
     @property
     def name(self) -> str:
         """Object and member, for messages: ``vnir.fps``."""
@@ -218,6 +231,7 @@ class CallerCore:
         call.error = error
         call.state = "done"
         call.done = True
+        call.wake()
 
     # ---- the link
 
@@ -416,6 +430,18 @@ class CallerCore:
             executed = False if call.state == "queued" else None
             self._end(call, errors.Closed(f"{call.name}: {error}", executed=executed))
         return calls
+
+    def snapshot(self) -> dict[str, Any]:
+        """Plain copies for monitoring."""
+        return {
+            "up": self.up,
+            "broker": self.broker,
+            "open": len(self._calls),
+            "queued": len(self._queue),
+            "verdicts": len(self._verdicts),
+            "pings": len(self._pings),
+            "late": self.late,
+        }
 
     def check(self) -> None:
         """Every invariant of the caller."""

@@ -7,7 +7,7 @@ Rules:
 
 * Whatever the method does, the caller gets a truthful answer and the server lives:
   SystemExit, KeyboardInterrupt, an exception whose ``__str__`` raises, a result that
-  cannot be sent.
+  cannot be sent. Once the process is being interrupted, nothing more is begun.
 * ``error.data.executed`` is False for what was refused before the body ran, True for
   what came after it began.
 * A notification, or a batch of nothing else, is answered with one empty frame.
@@ -15,9 +15,8 @@ Rules:
 
 from __future__ import annotations
 
-import traceback
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -26,7 +25,6 @@ from ..wire import mdp
 from ..wire.jsonrpc import (
     INTERNAL_ERROR,
     INVALID_REQUEST,
-    NULL,
     Body,
     Invalid,
     Request,
@@ -35,15 +33,25 @@ from ..wire.jsonrpc import (
     encode_result,
 )
 from ..wire.values import Buffer, decode_arguments, encode_value
+from .raised import facts_of, message_of
 from .sharing import ArgumentsRefused, MemberRefused, Refusal, SharedObject
 
-__all__ = ["Dispatcher", "Interrupted"]
+__all__ = ["Dispatcher"]
 
 _CONTROL_METHODS = ("rpc.ping", "rpc.discover")
 
 
-class Interrupted(BaseException):
-    """The server's own stop broke into the running method."""
+class _Reply(NamedTuple):
+    """What has been answered so far."""
+
+    answers: list[bytes]
+    buffers: list[Buffer]
+
+    @property
+    def size(self) -> int:
+        """Bytes over all frames."""
+        frames = sum(memoryview(buffer).nbytes for buffer in self.buffers)
+        return sum(map(len, self.answers)) + frames
 
 
 class Dispatcher:
@@ -77,49 +85,51 @@ class Dispatcher:
         control: bool = False,
     ) -> list[Buffer]:
         """Execute what a body asks for, in order; returns the frames of the reply."""
-        buffers: list[Buffer] = []
-        answers: list[bytes] = []
+        reply = _Reply([], [])
         for item in body.items:
             if isinstance(item, Invalid):
                 answer: bytes | None = encode_error(item.reply_id, item.code, item.message)
+            elif control and item.method not in _CONTROL_METHODS:
+                message = f"{item.method} does not go over the control lane."
+                answer = self._error(item, INVALID_REQUEST, message, False)
+            elif self._interrupted() and not control:
+                answer = self._interruption(item, "before it began", False)
+            elif expired(item):
+                answer = self._fail(item, errors.Expired("its time was over when its turn came"))
             else:
-                answer = self._answer(item, frames[1:], buffers, expired, control)
+                answer = self._execute(item, frames[1:], reply)
             if answer is not None:
-                answers.append(answer)
-        return [encode_responses(answers, body.batch), *buffers]
+                reply.answers.append(answer)
+        return [encode_responses(reply.answers, body.batch), *reply.buffers]
 
-    def _answer(
-        self,
-        request: Request,
-        received: Sequence[Buffer],
-        buffers: list[Buffer],
-        expired: Callable[[Request], bool],
-        control: bool,
-    ) -> bytes | None:
-        reply_id = request.reply_id
-        if control and request.method not in _CONTROL_METHODS:
-            message = f"{request.method} does not go over the control lane."
-            return encode_error(reply_id or NULL, INVALID_REQUEST, message, {"executed": False})
-        if expired(request):
-            return self._fail(request, errors.Expired("its time was over when its turn came"))
-        mark = len(buffers)
+    def _execute(self, request: Request, received: Sequence[Buffer], reply: _Reply) -> bytes | None:
         try:
             result = self._prepare(request, received)()
         except Refusal as refusal:
             return self._fail(request, refusal)
         except BaseException as error:
             if isinstance(error, KeyboardInterrupt) and self._interrupted():
-                return self._fail(request, self._interruption(request))
+                return self._interruption(request, "while it ran", None)
             return self._raised(request, error)
-        if reply_id is None:
-            return None
+        reply_id = request.reply_id
+        return None if reply_id is None else self._result(request, reply_id, result, reply)
+
+    def _result(
+        self, request: Request, reply_id: bytes, result: object, reply: _Reply
+    ) -> bytes | None:
+        """The answer that carries a result, or the error that says why it cannot be sent."""
+        mark = len(reply.buffers)
         try:
-            text = encode_value(result, "result", buffers)
-            self._check_size(text, buffers)
-        except (errors.LocalProtocolError, ValueError, TypeError) as error:
-            del buffers[mark:]
-            message = f"{self._name(request)} was executed, but its result cannot be sent: {error}"
-            return self._error(request, getattr(error, "code", INTERNAL_ERROR), message, True)
+            text = encode_value(result, "result", reply.buffers)
+            self._check_size(reply.size + len(text))
+        except BaseException as error:
+            # A value's own code may run here (an enum's, a date's), and raise anything.
+            del reply.buffers[mark:]
+            code, why = INTERNAL_ERROR, f"it raised {message_of(error)}"
+            if isinstance(error, errors.LocalProtocolError):
+                code, why = error.code, error.message
+            message = f"{self._name(request)} was executed, but its result cannot be sent: {why}"
+            return self._error(request, code, message, True)
         return encode_result(reply_id, text)
 
     def _prepare(self, request: Request, received: Sequence[Buffer]) -> Callable[[], object]:
@@ -153,8 +163,7 @@ class Dispatcher:
             message = f"{self._name(request)}: its arguments cannot be read: {error}"
             raise ArgumentsRefused(message) from error
 
-    def _check_size(self, text: bytes, buffers: Sequence[Buffer]) -> None:
-        size = len(text) + sum(memoryview(buffer).nbytes for buffer in buffers)
+    def _check_size(self, size: int) -> None:
         if size > self.limit - 4096:
             raise errors.TooLarge(
                 f"it has {size / 1e6:.0f} MB, and a message may have {self.limit / 1e6:.0f} MB;"
@@ -179,50 +188,38 @@ class Dispatcher:
 
     def _fail(self, request: Request, refusal: errors.RocError) -> bytes | None:
         message = str(refusal)
-        if not message.startswith(self.shared.object_id):
+        name = self.shared.object_id
+        if not message.startswith((f"{name}.", f"{name}:", f"{name} ")):
             message = f"{self._name(request)}: {message}"
         return self._error(request, refusal.code, message, refusal.executed, refusal.data)
 
-    def _interruption(self, request: Request) -> errors.RocError:
-        message = f"{self._name(request)}: its server was stopped while it ran."
-        return errors.ServerLost(message, executed=None)
+    def _interruption(self, request: Request, when: str, executed: bool | None) -> bytes | None:
+        message = f"{self._name(request)}: its server was stopped {when}."
+        return self._fail(request, errors.ServerLost(message, executed=executed))
 
     def _raised(self, request: Request, error: BaseException) -> bytes | None:
         if request.reply_id is None:
             return None
-        kind = type(error)
-        message = f"{self._name(request)} raised {kind.__name__}: {_text(error)}"
+        message = f"{self._name(request)} raised {message_of(error)}"
         data = {
-            "type": kind.__qualname__,
-            "module": kind.__module__,
-            "mro": [f"{c.__module__}.{c.__qualname__}" for c in kind.__mro__ if c is not object],
-            "traceback": _traceback(error),
+            **facts_of(error),
             "host": self.about.get("host"),
             "pid": self.about.get("pid"),
         }
-        extras = _encode_extras(error)
-        return self._error(request, errors.RemoteError.code, message, True, data, extras)
+        return self._error(request, errors.RemoteError.code, message, True, data)
 
     def _error(
-        self,
-        request: Request,
-        code: int,
-        message: str,
-        executed: bool | None,
-        data: Any = None,
-        extras: dict[str, msgspec.Raw] | None = None,
+        self, request: Request, code: int, message: str, executed: bool | None, data: Any = None
     ) -> bytes | None:
-        reply_id = request.reply_id
-        if reply_id is None:
+        if request.reply_id is None:
             return None
         facts: dict[str, Any] = {
             "executed": executed,
             "object": self.shared.object_id,
             "method": self._member(request),
             **(data if isinstance(data, dict) else {}),
-            **(extras or {}),
         }
-        return encode_error(reply_id, code, message, msgspec.json.encode(_printable(facts)))
+        return encode_error(request.reply_id, code, message, facts)
 
 
 def _expect(method: str, args: Sequence[Any], kwargs: dict[str, Any], count: int) -> Sequence[Any]:
@@ -236,61 +233,3 @@ def _strings(method: str, args: Sequence[Any], kwargs: dict[str, Any], count: in
     if not all(isinstance(name, str) for name in names):
         raise ArgumentsRefused(f"{method}: a member's name is a string.")
     return [*names]
-
-
-def _text(error: BaseException) -> str:
-    try:
-        return str(error) or "(no message)"
-    except BaseException as worse:
-        return f"(its message cannot be shown: __str__ raised {type(worse).__name__})"
-
-
-def _traceback(error: BaseException) -> str:
-    """The remote traceback, from the first frame of the object's own code on."""
-    try:
-        summary = error.__traceback__
-        while summary is not None and summary.tb_next is not None:
-            if "runmacs.roc.core" not in summary.tb_frame.f_globals.get("__name__", ""):
-                break
-            summary = summary.tb_next
-        return "".join(traceback.format_exception(type(error), error, summary))[-20_000:]
-    except BaseException as worse:
-        return f"(the traceback cannot be shown: {type(worse).__name__})"
-
-
-def _encode_extras(error: BaseException) -> dict[str, msgspec.Raw]:
-    """The exception's args and public attributes, as far as they can travel."""
-    extras: dict[str, msgspec.Raw] = {}
-    try:
-        args: list[object] = list(error.args)
-        attributes = {k: v for k, v in vars(error).items() if not k.startswith("_")}
-    except BaseException:
-        return extras
-    extras["args"] = msgspec.Raw(b"[" + b",".join(_sendable(arg) for arg in args) + b"]")
-    parts = [msgspec.json.encode(_clean(k)) + b":" + _sendable(v) for k, v in attributes.items()]
-    extras["attributes"] = msgspec.Raw(b"{" + b",".join(parts) + b"}")
-    return extras
-
-
-def _sendable(value: object) -> bytes:
-    """The value as JSON, or its repr where it cannot travel in an error."""
-    buffers: list[Buffer] = []
-    try:
-        text = encode_value(value, "error", buffers)
-        if not buffers and len(text) < 10_000:
-            return text
-    except BaseException as error:
-        if isinstance(error, KeyboardInterrupt):
-            raise
-    try:
-        return msgspec.json.encode(_clean(repr(value)[:1000]))
-    except BaseException:
-        return b'"(cannot be shown)"'
-
-
-def _clean(text: str) -> str:
-    return text.encode("utf-8", "backslashreplace").decode()
-
-
-def _printable(facts: dict[str, Any]) -> dict[str, Any]:
-    return {name: _clean(v) if isinstance(v, str) else v for name, v in facts.items()}

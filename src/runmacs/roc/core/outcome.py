@@ -6,20 +6,24 @@ Rules:
   type that it descends from most closely, so that ``except ValueError`` catches it.
 * SystemExit, KeyboardInterrupt and what steers generators never come out as such: they
   would end or confuse the client's program.
+* What an error itself says of ``executed`` counts; else what its code says in every case;
+  else nothing is known.
 """
 
 from __future__ import annotations
 
 import builtins
+import contextlib
 from collections.abc import Sequence
 from typing import Any
 
 import msgspec
 
 from .. import errors
-from ..wire.jsonrpc import ErrorObject, Response
+from ..wire.jsonrpc import PARSE_ERROR, ErrorObject, Response
 from ..wire.values import Buffer, decode_value
 from .caller import Call
+from .raised import BUILTIN_ATTRIBUTES
 
 __all__ = ["error_of", "result_of"]
 
@@ -40,6 +44,15 @@ _BY_CODE: dict[int, type[errors.RocError]] = {
         errors.Closed,
     )
 }
+_BY_CODE[PARSE_ERROR] = errors.ProtocolError
+_NOT_EXECUTED = (
+    PARSE_ERROR,
+    errors.MethodNotFound.code,
+    errors.InvalidParams.code,
+    errors.ObjectNotFound.code,
+    errors.ObjectIdTaken.code,
+    errors.QueueFull.code,
+)
 _remote_kinds: dict[type[Exception] | None, type[errors.RemoteError]] = {None: errors.RemoteError}
 
 
@@ -73,21 +86,25 @@ def _view(frame: Any) -> Buffer:
 def error_of(error: ErrorObject, call: Call) -> errors.RocError:
     """The exception that stands for a response's error."""
     data = _data(error, call)
-    executed = data.get("executed") if isinstance(data.get("executed"), bool) else None
     message = error.message or f"{call.name}: error {error.code}"
-    if error.code == errors.RemoteError.code and isinstance(data.get("type"), str):
-        return _remote(message, data)
     if error.code == errors.Expired.code:
         # The broker's or the server's word that came before our own deadline's.
         fate = "it was not executed, and will not be"
         timeout = f"{call.name}: no answer within {call.timeout:g} s; {fate}."
         return errors.CallTimeout(timeout, executed=False, data=data)
+    if error.code == errors.RemoteError.code:
+        return _remote(message, data)
     kind = _BY_CODE.get(error.code, errors.CallError)
-    if not message.startswith(call.object_id.rstrip("!")) and kind is errors.CallError:
+    name = call.object_id.rstrip("!")
+    if kind is errors.CallError and not message.startswith((f"{name}.", f"{name}:", f"{name} ")):
         message = f"{call.name}: {message}"
-    if kind in (errors.MethodNotFound, errors.InvalidParams) and "executed" not in data:
-        executed = False
+    executed = _executed(data, False if error.code in _NOT_EXECUTED else None)
     return kind(message, code=error.code, executed=executed, data=data)
+
+
+def _executed(data: dict[str, Any], otherwise: bool | None) -> bool | None:
+    said = data.get("executed", otherwise)
+    return said if isinstance(said, bool) else None
 
 
 def _data(error: ErrorObject, call: Call) -> dict[str, Any]:
@@ -102,11 +119,10 @@ def _data(error: ErrorObject, call: Call) -> dict[str, Any]:
 
 def _remote(message: str, data: dict[str, Any]) -> errors.RemoteError:
     mro = data.get("mro")
-    base = _builtin_among(mro if isinstance(mro, list) else [])
-    kind = _remote_kind(base)
-    error = kind(message, executed=True, data=data)
+    kind = _remote_kind(_builtin_among(mro if isinstance(mro, list) else []))
+    error = kind(message, executed=_executed(data, True), data=data)
     args, attributes = data.get("args"), data.get("attributes")
-    error.remote_type = str(data["type"])
+    error.remote_type = str(data.get("type", ""))
     error.remote_args = tuple(args) if isinstance(args, list) else ()
     error.remote_attributes = attributes if isinstance(attributes, dict) else {}
     error.remote_traceback = str(data.get("traceback", ""))
@@ -127,28 +143,47 @@ def _builtin_among(mro: list[Any]) -> type[Exception] | None:
     return None
 
 
+class _Plain(Exception):
+    """Stands before the builtin type in the bases, and makes it take a message alone."""
+
+    message = ""  # an exception group's own cannot be set
+
+    def __init__(self, *args: object) -> None:
+        Exception.__init__(self, *args)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _remote, (self.message, getattr(self, "data", None) or {})
+
+
+def _new_group(cls: type[ExceptionGroup[Exception]], message: str, **options: object) -> object:
+    return ExceptionGroup.__new__(cls, message, [errors.RemoteError(message)])
+
+
 def _remote_kind(base: type[Exception] | None) -> type[errors.RemoteError]:
+    """The class of remote exceptions that can be caught as ``base`` too."""
     kind = _remote_kinds.get(base)
     if kind is None and base is not None:
         name = f"Remote{base.__name__}"
-        members = {"__module__": errors.__name__, "__doc__": f"A remote {base.__name__}."}
-        try:
-            kind = type(name, (errors.RemoteError, base), members)
-            kind("")
-        except TypeError:
-            kind = errors.RemoteError
-        _remote_kinds[base] = kind
+        members: dict[str, Any] = {
+            "__module__": errors.__name__,
+            "__doc__": f"A remote {base.__name__}.",
+        }
+        if issubclass(base, ExceptionGroup):
+            members["__new__"] = _new_group
+        kind = _remote_kinds[base] = type(name, (errors.RemoteError, _Plain, base), members)
     return kind or errors.RemoteError
 
 
 def _fill_in(error: errors.RemoteError) -> None:
-    """The attributes that handlers of the builtin type rely on."""
+    """What handlers of the builtin type rely on: its args, and the attributes it has."""
+    if not isinstance(error, _Plain):
+        return
     args = error.remote_args
     if isinstance(error, OSError) and len(args) >= 2 and isinstance(args[0], int):
         error.errno, error.strerror = args[0], str(args[1])
-    for name in ("name", "obj", "filename", "key"):
-        if name in error.remote_attributes and name not in vars(error):
-            try:
+    for name in BUILTIN_ATTRIBUTES:
+        if name in error.remote_attributes and hasattr(type(error), name):
+            with contextlib.suppress(AttributeError, TypeError):
                 setattr(error, name, error.remote_attributes[name])
-            except (AttributeError, TypeError):
-                continue
+    if args:
+        error.args = args

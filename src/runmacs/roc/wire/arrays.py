@@ -20,6 +20,7 @@ import binascii
 import cmath
 import math
 import re
+import sys
 from functools import lru_cache
 from typing import Any
 
@@ -72,6 +73,8 @@ def array_form(value: Any, buffers: list[Buffer]) -> object:
             array = array.T
         else:
             array = array.copy(order="C")
+    if not _is_readable(array):
+        raise Refused("an array of texts with code points that Unicode does not have")
     # Through a view as bytes, because many dtypes do not export a buffer themselves.
     buffers.append(array.reshape(-1).view(np.uint8).data if array.nbytes else b"")
     return tag
@@ -142,6 +145,14 @@ def _spelling(dtype: np.dtype[Any]) -> object:
         }
 
 
+def _is_readable(array: np.ndarray[Any, Any]) -> bool:
+    """Whether numpy can make a str of each text: beyond Unicode it raises SystemError."""
+    if array.dtype.kind != "U" or not array.nbytes:
+        return True
+    flat = array.reshape(-1, order="A")
+    return bool(flat.view(f"{array.dtype.str[0]}u4").max() <= sys.maxunicode)
+
+
 def _listed(descr: object) -> object:
     """A descr as JSON says it, where a tuple is a list."""
     return [_listed(part) for part in descr] if isinstance(descr, (list, tuple)) else descr
@@ -164,15 +175,18 @@ def read_array(tag: dict[str, Any], raw: Buffer) -> np.ndarray[Any, Any]:
     if size != view.nbytes:
         raise bad(f"an array's shape and dtype take {size} bytes, its buffer has {view.nbytes}")
     try:
-        return np.ndarray(shape, dtype, buffer=view, order=order)
+        array: np.ndarray[Any, Any] = np.ndarray(shape, dtype, buffer=view, order=order)
     except (ValueError, TypeError) as error:
         raise bad(f"numpy makes no array of this shape and dtype ({error})") from None
+    if not _is_readable(array):
+        raise bad("an array of texts has code points that Unicode does not have")
+    return array
 
 
 def read_scalar(tag: dict[str, Any], value: object) -> Any:
     """The numpy scalar of a tag, from its Python value or, without one, its bytes."""
     dtype = read_dtype(tag.get("dtype"))
-    if "value" not in tag:
+    if "value" not in tag and dtype.kind != "U":
         raw = read_base64(tag)
         if len(raw) != dtype.itemsize:
             raise bad(f"a scalar of {dtype.itemsize} bytes carries {len(raw)}")

@@ -40,6 +40,7 @@ TAG = "__roc__"
 DEPTH = 128
 INT_MIN, INT_MAX = -(2**63), 2**64 - 1
 
+_SECOND = timedelta(seconds=1)
 _CASTABLE = frozenset("?bBcdefhHiIlLnNPqQ")
 _PLACE_STEPS = 12
 _NAME_SHOWN = 60
@@ -176,6 +177,9 @@ def _iso(name: str, base: type[datetime] | type[date] | type[time]) -> Coder:
                 same = False
             if not same:
                 raise Refused(f"a {type(value).__qualname__} that a {name} cannot hold")
+        offset = None if base is date else value.utcoffset()
+        if offset and abs(offset) < _SECOND:  # Python would read it back as UTC
+            raise Refused("an offset from UTC of less than a second; send it in UTC")
         return {TAG: name, "value": text}
 
     return coder

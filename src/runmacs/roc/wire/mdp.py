@@ -15,6 +15,8 @@ Rules:
 * An object id is 1 to 200 bytes of printable UTF-8 without spaces and without
   any of ``! @ * ?``; ``roc.`` and ``mmi.`` begin the names that are the broker's.
 * ``id!`` is the control lane of the object ``id``.
+* Parsers are total: any frame gives what it says, or None. Texts that others will read
+  are short and printable, as they may end on a terminal.
 
 Sources: ZeroMQ RFC 7/MDP (envelope and commands), RFC 8/MMI (``mmi.`` names).
 """
@@ -24,6 +26,9 @@ from __future__ import annotations
 from typing import TypeVar
 
 import msgspec
+
+from ..errors import ConfigError
+from .values import Buffer
 
 __all__ = [
     "BROKER_ID",
@@ -41,6 +46,7 @@ __all__ = [
     "Greeting",
     "Properties",
     "Reason",
+    "check_object_id",
     "object_id_problem",
     "parse_greeting",
     "parse_properties",
@@ -68,6 +74,9 @@ MESSAGE_LIMIT = 256 * 1024 * 1024
 
 _ID_LIMIT = 200
 _FORBIDDEN = "!@*?"
+_TEXT_LIMIT = 255
+_POLICIES = ("exclusive", "standby", "pool")
+_STATES = ("serving", "standby", "held")
 
 
 class Properties(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -112,22 +121,26 @@ _greeting = msgspec.json.Decoder(Greeting)
 _reason = msgspec.json.Decoder(Reason)
 
 
-def parse_properties(frame: bytes) -> Properties | None:
+def parse_properties(frame: Buffer) -> Properties | None:
     """The properties in a READY's JSON frame, or None when they are not sound."""
-    properties = _parse(_properties, frame)
-    if properties is None or properties.policy not in ("exclusive", "standby", "pool"):
+    said = _parse(_properties, frame)
+    if said is None or said.policy not in _POLICIES:
         return None
-    if not (1 <= properties.prefetch <= 10_000 and 0.05 <= properties.interval <= 60.0):
+    if not (1 <= said.prefetch <= 10_000 and 0.05 <= said.interval <= 60.0):
         return None
-    return properties
+    texts = (said.instance, said.host, said.language)
+    return said if all(len(t) <= _TEXT_LIMIT and t.isprintable() for t in texts) else None
 
 
-def parse_greeting(frame: bytes) -> Greeting | None:
+def parse_greeting(frame: Buffer) -> Greeting | None:
     """The greeting in a HEARTBEAT's JSON frame, or None when it is not sound."""
-    return _parse(_greeting, frame)
+    said = _parse(_greeting, frame)
+    if said is None or said.state not in _STATES or said.limit < 1:
+        return None
+    return said if 0.05 <= said.interval <= 60.0 else None
 
 
-def parse_reason(frame: bytes) -> Reason | None:
+def parse_reason(frame: Buffer) -> Reason | None:
     """The reason in a DISCONNECT's JSON frame, or None when it is not sound."""
     return _parse(_reason, frame)
 
@@ -135,14 +148,21 @@ def parse_reason(frame: bytes) -> Reason | None:
 T = TypeVar("T")
 
 
-def _parse(decoder: msgspec.json.Decoder[T], frame: bytes) -> T | None:
+def _parse(decoder: msgspec.json.Decoder[T], frame: Buffer) -> T | None:
     try:
         return decoder.decode(frame)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return None
 
 
-def object_id_problem(object_id: bytes | str) -> str | None:
+def check_object_id(object_id: str) -> None:
+    """Raise ConfigError for an id that no object can have; the broker's own is fine."""
+    problem = object_id_problem(object_id)
+    if problem is not None and object_id != BROKER_ID.decode():
+        raise ConfigError(f"The object id {object_id!r} {problem}.")
+
+
+def object_id_problem(object_id: Buffer | str) -> str | None:
     """What is wrong with an object id, as a sentence's end; None when nothing is.
 
     >>> object_id_problem("vnir")
@@ -150,7 +170,7 @@ def object_id_problem(object_id: bytes | str) -> str | None:
     "may not contain ' '"
     """
     try:
-        text = object_id.decode() if isinstance(object_id, bytes) else object_id
+        text = object_id if isinstance(object_id, str) else bytes(object_id).decode()
         size = len(text.encode())
     except UnicodeError:
         return "must be UTF-8"

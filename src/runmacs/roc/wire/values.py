@@ -210,7 +210,7 @@ def _parse(raw: Buffer) -> tuple[Any, bool]:
         tree = _from_json(text)
     except RecursionError:
         raise too_deep() from None
-    except ValueError as error:  # msgspec's errors and UnicodeDecodeError
+    except (msgspec.DecodeError, ValueError) as error:  # the latter for what is not UTF-8
         raise RemoteProtocolError(f"the peer sent what is not JSON: {error}") from None
     # A key may be spelled with \u escapes. Single bytes are looked for first, as that is faster.
     plain = (

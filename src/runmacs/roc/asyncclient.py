@@ -1,0 +1,229 @@
+"""`AsyncRocClient`: the asyncio face of the client. Same core, guarantees and errors."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+from . import errors
+from ._drivers.looping import LoopCaller
+from .client import checked_timeout, encoded_call, instance_name
+from .config import resolve_broker
+from .core.caller import Call
+from .core.outcome import result_of
+from .endpoints import Endpoints
+from .wire import mdp
+from .wire.values import Member
+
+if TYPE_CHECKING:
+    import zmq
+
+__all__ = ["AsyncMember", "AsyncProxy", "AsyncRocClient"]
+
+
+class AsyncRocClient:
+    """A connection to a broker for asyncio programs; many calls may be in flight at once.
+
+    Arguments are those of `RocClient`. A client belongs to the event loop that it is
+    first used in. Cancelling a task withdraws its call.
+
+    Example::
+
+        async with AsyncRocClient("192.168.0.10") as c:
+            vnir = c["vnir"]
+            await vnir.openShutter()
+            print(await vnir.fps)
+            await c.set("vnir.fps", 20)
+    """
+
+    def __init__(
+        self,
+        broker_addr: Endpoints | str | None = None,
+        ctx: zmq.Context[Any] | None = None,
+        timeout: float = 2.0,
+    ) -> None:
+        self.endpoints = resolve_broker(broker_addr)
+        self.timeout = checked_timeout(timeout)
+        self._caller = LoopCaller(ctx, self.endpoints, instance_name)
+
+    # ---- objects
+
+    def __getitem__(self, object_id: str) -> AsyncProxy:
+        """The proxy of an object. Makes no call.
+
+        Raises:
+            ConfigError: no object can have this id.
+        """
+        return self.proxy(object_id)
+
+    def proxy(self, object_id: str, timeout: float | None = None) -> AsyncProxy:
+        """The proxy of an object, with a timeout (seconds) of its own."""
+        mdp.check_object_id(object_id)
+        return AsyncProxy(self, object_id, None if timeout is None else checked_timeout(timeout))
+
+    async def objects(self) -> list[str]:
+        """The ids of all objects that are shared now, sorted."""
+        entries = await self.call_object("roc.broker", "objects")
+        return [entry["id"] for entry in entries if entry["state"] != "absent"]
+
+    async def wait_for(self, object_id: str, timeout: float = 10.0) -> AsyncProxy:
+        """Wait until an object is shared, and return its proxy.
+
+        Raises:
+            ObjectNotFound: nobody shares it within ``timeout`` seconds.
+            BrokerUnreachable: no broker was there.
+        """
+        proxy = self.proxy(object_id)
+        call = Call.waiting_for(object_id)
+        await self._caller.complete_soon(call, checked_timeout(timeout))
+        try:
+            result_of(call)
+        except (errors.CallTimeout, errors.ObjectNotFound):
+            message = f"{object_id}: nobody has shared it within {timeout:g} s. Start its server."
+            raise errors.ObjectNotFound(message, executed=False) from None
+        return proxy
+
+    # ---- calls by name
+
+    async def get(self, path: str, timeout: float | None = None) -> Any:
+        """The value of an attribute, named with its object: ``vnir.fps``."""
+        object_id, member = await self._split(path)
+        return await AsyncMember(self, object_id, member, timeout)
+
+    async def set(self, path: str, value: Any, timeout: float | None = None) -> None:
+        """Set an attribute, named with its object: ``await c.set("vnir.fps", 20)``."""
+        object_id, member = await self._split(path)
+        args = (member, value)
+        await self.call_object(object_id, "rpc.set", args, None, timeout, member)
+
+    async def call(self, path: str, *args: Any, **kwargs: Any) -> Any:
+        """Call a method, named with its object: ``await c.call("vnir.openShutter")``."""
+        object_id, member = await self._split(path)
+        return await self.call_object(object_id, member, args, kwargs)
+
+    async def _split(self, path: str) -> tuple[str, str]:
+        """Object id and member; an id may have dots, so the longest that is shared counts."""
+        object_id, dot, member = path.partition(".")
+        if not dot or not member:
+            raise errors.ConfigError(f"{path!r} names no member: write it as 'object.member'.")
+        if "." in member:
+            known = [i for i in await self.objects() if path.startswith(f"{i}.")]
+            object_id = max([*known, object_id], key=len)
+        return object_id, path[len(object_id) + 1 :]
+
+    async def call_object(
+        self,
+        object_id: str,
+        method: str,
+        args: tuple[Any, ...] = (),
+        kwargs: dict[str, Any] | None = None,
+        timeout: float | None = None,
+        member: str = "",
+    ) -> Any:
+        """Call a method of the object by name, and return its result: what proxies do.
+
+        Raises:
+            RocError: see `errors`; a remote exception of a builtin type is that type too.
+        """
+        call = encoded_call(object_id, method, args, kwargs or {}, member)
+        await self._caller.complete_soon(call, self.timeout if timeout is None else timeout)
+        return result_of(call)
+
+    @property
+    def address(self) -> str:
+        """The broker's address."""
+        return self.endpoints.rocBroker
+
+    # ---- the end
+
+    def close(self) -> None:
+        """Close the connection; open calls end with `Closed`."""
+        self._caller.close()
+
+    async def __aenter__(self) -> AsyncRocClient:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return AsyncRocClient, (self.endpoints, None, self.timeout)
+
+    def __repr__(self) -> str:
+        return f"<AsyncRocClient of {self.address}>"
+
+
+class AsyncMember:
+    """A member of a remote object: await it for its value, or call it and await that.
+
+    Nothing is sent before it is awaited.
+    """
+
+    __slots__ = ("_roc_client", "_roc_object_id", "_roc_path", "_roc_timeout")
+
+    def __init__(
+        self, client: AsyncRocClient, object_id: str, path: str, timeout: float | None
+    ) -> None:
+        self._roc_client = client
+        self._roc_object_id = object_id
+        self._roc_path = path
+        self._roc_timeout = timeout
+
+    def __getattr__(self, name: str) -> AsyncMember:
+        if name.startswith("_"):
+            raise AttributeError(f"{self!r}: names with a leading underscore are not shared.")
+        path = f"{self._roc_path}.{name}" if self._roc_path else name
+        return AsyncMember(self._roc_client, self._roc_object_id, path, self._roc_timeout)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name.startswith("_roc_"):
+            object.__setattr__(self, name, value)
+            return
+        path = ".".join(filter(None, (self._roc_object_id, self._roc_path, name)))
+        raise AttributeError(f"{path}: write `await client.set({path!r}, ...)` to set it.")
+
+    def __await__(self) -> Generator[Any, None, Any]:
+        return self._roc_get().__await__()
+
+    async def _roc_get(self) -> Any:
+        value = await self._roc_client.call_object(
+            self._roc_object_id,
+            "rpc.get",
+            (self._roc_path,),
+            None,
+            self._roc_timeout,
+            self._roc_path,
+        )
+        if isinstance(value, Member):
+            name = f"{self._roc_object_id}.{self._roc_path}"
+            if value.kind == "method":
+                raise TypeError(f"{name} is a method: write `await {name}(...)`.")
+            return self
+        return value
+
+    async def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        return await self._roc_client.call_object(
+            self._roc_object_id, self._roc_path, args, kwargs, self._roc_timeout
+        )
+
+    def __bool__(self) -> bool:
+        return True
+
+    def __repr__(self) -> str:
+        path = f".{self._roc_path}" if self._roc_path else ""
+        return f"<{self._roc_object_id}{path} at {self._roc_client.address}, to be awaited>"
+
+
+class AsyncProxy(AsyncMember):
+    """Stands for a remote object. Made by ``client["id"]``; its members are awaited."""
+
+    __slots__ = ()
+
+    def __init__(self, client: AsyncRocClient, object_id: str, timeout: float | None) -> None:
+        super().__init__(client, object_id, "", timeout)
