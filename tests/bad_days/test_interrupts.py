@@ -319,7 +319,11 @@ INTERRUPTS_WHILE_SERVING = """
 def test_ctrl_c_under_load_ends_a_server_cleanly(
     spawn: Spawner, broker: Endpoints, attempt: int
 ) -> None:
-    """Wherever it strikes, between two calls or in one, every caller gets an answer at once."""
+    """Wherever it strikes, between two calls or in one, every caller gets an answer in time.
+
+    What comes after the goodbye waits for the server's return, as its callers have reached
+    it before.
+    """
     child = spawn(INTERRUPTS_WHILE_SERVING, broker.rocBroker, name="quick")
     ended: list[tuple[float, BaseException]] = []
     count = 0
@@ -334,7 +338,7 @@ def test_ctrl_c_under_load_ends_a_server_cleanly(
                 ended.append((time.monotonic(), error))
                 return
 
-    clients = [RocClient(broker, timeout=20) for _ in range(4)]
+    clients = [RocClient(broker, timeout=1.0) for _ in range(4)]
     for client in clients:
         client.wait_for("quick")
     calls = [Calling(call, client) for client in clients]
@@ -348,6 +352,7 @@ def test_ctrl_c_under_load_ends_a_server_cleanly(
     assert child.stderr == ""
     for when, error in ended:
         assert isinstance(error, errors.ServerLost | errors.ObjectNotFound), repr(error)
-        assert when - struck < 0.75
+        assert when - struck < 1.0 + 0.25
+        assert error.executed is not True
     for client in clients:
         client.close()

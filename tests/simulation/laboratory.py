@@ -174,6 +174,8 @@ class Laboratory:
             self._revive(process)
         for server in self.servers:
             server.thaw()
+            if server.stopping:
+                server.kill()
         for object_id in sorted({server.object_id for server in self.servers}):
             candidates = [server for server in self.servers if server.object_id == object_id]
             if not any(server.alive for server in candidates):

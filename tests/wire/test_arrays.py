@@ -72,6 +72,7 @@ STRUCTURED: dict[str, Any] = {
         "names": ["whole", "halves"], "formats": ["<u4", ("<u2", (2,))], "offsets": [0, 0],
         "itemsize": 5,
     },
+    "texts in structures": [("a", "u1"), ("n", [("x", ">U2", (2,)), ("y", "<U0")], (2,))],
     "overlapping inside": [
         ("n", {"names": ["a", "b"], "formats": ["<u4", "<u2"], "offsets": [0, 1]}, (2,)),
         ("m", [("x", "<u2", (3,))], (2,)),
@@ -215,7 +216,7 @@ REFUSED: list[tuple[Any, str]] = [
     (np.zeros(1, [("\ud800", "<u2")]), "result cannot be sent: it holds a lone surrogate"),
     ([{"a": np.zeros(1, [("\ud800", "<u2")])}], "result[0].a cannot be sent: it holds a lone"),
     ([np.str_("\ud800")], "result[0] cannot be sent: it holds a lone surrogate"),
-    (np.array([2**21], "<u4").view("<U1"), "texts with code points that Unicode does not have"),
+    (np.array([2**21], "<u4").view("<U1"), "result cannot be sent: a text has code points that"),
     ({"frames": [1, np.array([None])]}, "result.frames[1] cannot be sent: the dtype object holds"),
     ({"a": [np.dtype("<u2")]}, "result.a[0] cannot be sent: a value of type numpy"),
 ]  # fmt: skip

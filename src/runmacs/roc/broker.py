@@ -24,7 +24,7 @@ from .wire.values import Buffer
 if TYPE_CHECKING:
     import zmq
 
-__all__ = ["Broker"]
+__all__ = ["Broker", "Limits"]
 
 
 class Broker:

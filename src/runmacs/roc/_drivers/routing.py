@@ -23,7 +23,17 @@ from ..core.liveness import Standstill
 from ..endpoints import Endpoints
 from ..wire.values import Buffer
 from .clock import now as clock
-from .sockets import Gate, Waker, context, descriptor, has_message, receive, send, tune
+from .sockets import (
+    Gate,
+    Waker,
+    context,
+    descriptor,
+    has_message,
+    is_listened_at,
+    receive,
+    send,
+    tune,
+)
 
 __all__ = ["Routing"]
 
@@ -89,6 +99,8 @@ class Routing:
         bound: list[tuple[zmq.Socket[Any], str]] = []
         for socket, address in zip((self.router, self.xsub, self.xpub), addresses, strict=True):
             try:
+                if is_listened_at(address):
+                    raise zmq.ZMQError(errno.EADDRINUSE)
                 socket.bind(address)
             except zmq.ZMQError as error:
                 for other, taken in bound:

@@ -35,6 +35,7 @@ __all__ = [
     "context",
     "descriptor",
     "has_message",
+    "is_listened_at",
     "receive",
     "send",
     "tune",
@@ -85,6 +86,22 @@ def _is_ipv4(address: str) -> bool:
         system_socket.inet_pton(system_socket.AF_INET, address)
     except (OSError, ValueError):
         return False
+    return True
+
+
+def is_listened_at(address: str) -> bool:
+    """Whether somebody listens at an ipc address: ZeroMQ would take it from them unasked."""
+    if not address.startswith("ipc://") or not hasattr(system_socket, "AF_UNIX"):
+        return False
+    path = address.removeprefix("ipc://")
+    with system_socket.socket(system_socket.AF_UNIX) as probe:
+        probe.settimeout(1.0)
+        try:
+            probe.connect(f"\0{path[1:]}" if path.startswith("@") else path)
+        except (TimeoutError, BlockingIOError):
+            return True  # frozen: it listens, and takes no more connections
+        except OSError:
+            return False
     return True
 
 

@@ -5,13 +5,26 @@ from __future__ import annotations
 import logging
 import signal
 import sys
+from collections.abc import Callable, Mapping
+from dataclasses import fields
+from io import TextIOWrapper
 from types import FrameType
 
 import click
 
 from .. import __version__
-from ..broker import Broker
-from ..config import OPTIONS, resolve_bind
+from ..broker import Broker, Limits
+from ..config import (
+    CONFIG_FLAG,
+    OPTIONS,
+    Setting,
+    configuration,
+    describe_file,
+    resolve_bind,
+    settings_as_toml,
+    unread_variables,
+)
+from ..endpoints import Endpoints
 from ..errors import ConfigError
 
 __all__ = ["main"]
@@ -21,44 +34,89 @@ Examples:
   rocbroker                           for programs on this computer
   rocbroker --bind 0.0.0.0            for the whole network
   rocbroker --base-port 0             on three free ports; the ready line says which
+
+What has a default in brackets is also a key of the configuration file (base_port = 6000)
+and a variable of the environment (ROC_BASE_PORT=6000). A flag comes before the environment,
+and that before the file.
 """
 
 
+def _flags(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command the flags of all options that rocbroker reads, each as plain text."""
+    for option in reversed(OPTIONS.values()):
+        if option.reader == "rocbroker":
+            choices = f": {', '.join(option.choices)}" if option.choices else ""
+            text = f"{option.help}{choices}  [{option.default}]"
+            command = click.option(option.flag, metavar=option.metavar, help=text)(command)
+    return command
+
+
 @click.command(epilog=_EXAMPLE, context_settings={"help_option_names": ["-h", "--help"]})
-@click.option("--bind", metavar="ADDRESS", help=OPTIONS["bind"].help)
-@click.option("--base-port", metavar="N", type=int, help=OPTIONS["base_port"].help)
-@click.option("--transport", metavar="NAME", help=OPTIONS["transport"].help)
-@click.option("--log-level", metavar="LEVEL", help=OPTIONS["log_level"].help)
+@_flags
+@click.option(CONFIG_FLAG, metavar="FILE", help="the configuration file to read")
+@click.option("--check", is_flag=True, help="say what it would do, and whether it can, and end")
+@click.option("--show-config", is_flag=True, help="print all values as a file of that kind")
 @click.version_option(__version__, prog_name="rocbroker")
-def main(
-    bind: str | None, base_port: int | None, transport: str | None, log_level: str | None
-) -> None:
+def main(config: str | None, check: bool, show_config: bool, **flags: str | None) -> None:
     """Route calls between clients and the objects that servers share.
 
     When all three sockets are bound it prints one line on stdout, which names them.
     SIGINT and SIGTERM stop it: the servers are told, and it ends with exit code 0.
     """
     try:
-        endpoints = resolve_bind(bind, base_port, transport)
-        _set_up_log(log_level)
-        broker = Broker(endpoints)
+        settings = configuration(flags, config)
+        endpoints = resolve_bind(settings)
+        if check or show_config:
+            _show(settings, describe_file(config))
+        if show_config and not check:
+            return
+        _set_up_log(settings["log_level"].value)
+        broker = Broker(endpoints, limits=_limits(settings))
     except ConfigError as error:
         click.echo(f"rocbroker: {error}", err=True)
         sys.exit(2)
-    _stop_on_signals(broker)
     if not endpoints.is_local:
         click.echo(
             "rocbroker: warning: bound beyond this computer without keys: everybody who reaches"
             f" {endpoints.brokerAddress} can call every shared object.",
             err=True,
         )
-    where = broker.endpoints
-    click.echo(
-        f"rocbroker ready rocBroker={where.rocBroker}"
-        f" generalXSUB={where.generalXSUB} generalXPUB={where.generalXPUB}"
-    )
+    if check:
+        _end_check(broker, endpoints)
+        return
+    _stop_on_signals(broker)
+    click.echo(f"rocbroker ready {_addresses(broker.endpoints)}")
     sys.stdout.flush()
     broker.run()
+
+
+def _addresses(where: Endpoints) -> str:
+    return (
+        f"rocBroker={where.rocBroker} generalXSUB={where.generalXSUB}"
+        f" generalXPUB={where.generalXPUB}"
+    )
+
+
+def _limits(settings: Mapping[str, Setting]) -> Limits:
+    return Limits(**{field.name: settings[field.name].value for field in fields(Limits)})
+
+
+def _show(settings: Mapping[str, Setting], file: str) -> None:
+    """Print what is in effect; all that is printed is itself a configuration file."""
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(encoding="utf-8")  # whatever this system writes otherwise
+    click.echo(f"# rocbroker {__version__}, {file}")
+    click.echo(settings_as_toml(settings), nl=False)
+    for variable, meant in unread_variables().items():
+        click.echo(f"# {variable!r} is not read: did you mean {meant!r}?")
+
+
+def _end_check(broker: Broker, endpoints: Endpoints) -> None:
+    """Close a broker that has not run: its sockets were bound, and that is all we asked."""
+    broker.stop()
+    broker.run()
+    free = "three free ports, such as " if endpoints.brokerBasePort == 0 else ""
+    click.echo(f"# rocbroker can bind {free}{_addresses(broker.endpoints)}")
 
 
 def _stop_on_signals(broker: Broker) -> None:

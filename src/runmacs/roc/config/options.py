@@ -95,11 +95,12 @@ class Option:
             ConfigError: it is none; the message begins with ``place``.
         """
         # By exact type: a TOML boolean is a Python int as well.
-        if self.type is str and type(value) is str:
+        if type(value) is str and self.type is str:
             return self._checked_text(value, place)
-        fits = type(value) is self.type or (self.type is float and type(value) is int)
-        if self.type is not str and fits and self._in_range(value):
-            return self.type(value)  # type: ignore[call-overload, no-any-return]
+        if type(value) is int and self.type is not str and self._in_range(value):
+            return self.type(value)
+        if type(value) is float and self.type is float and self._in_range(value):
+            return value
         wanted = "text in quotes" if self.type is str else f"{self.takes}, without quotes"
         raise ConfigError(
             f"{place}: {self.name} takes {wanted}: write {self.name} = {as_toml(self.default)}."
@@ -167,7 +168,7 @@ OPTIONS: Final = _by_name(
     Option(
         "transport",
         "tcp",
-        "how rocbroker is reached: over the network, or by files of this computer",
+        "how rocbroker is reached, over the network or by files of this computer",
         "NAME",
         choices=("tcp", "ipc"),
     ),
@@ -181,27 +182,33 @@ OPTIONS: Final = _by_name(
     Option(
         "calls_per_object",
         10_000,
-        "how many calls may wait for one object; one more is refused as QueueFull",
+        "how many calls may wait for one object; one more is answered with QueueFull",
         "N",
         least=1,
     ),
     Option(
         "bytes_waiting",
         512 * 1024 * 1024,
-        "how many bytes all calls that wait may have; one over it is refused as QueueFull",
+        "how many bytes all waiting calls may take; one more is answered with QueueFull",
         "N",
         least=1,
     ),
     Option(
         "absent_objects",
         1_000,
-        "for how many objects that nobody shares calls may wait; QueueFull for one more",
+        "for how many absent objects calls may wait; one more is answered with ObjectNotFound",
         "N",
     ),
     Option(
         "unstated_patience",
         10.0,
-        "how long a call that states no time to live may wait, in seconds; then it is dropped",
+        "for how many seconds a call that states no time to live may wait",
+        "SECONDS",
+    ),
+    Option(
+        "longest_wait",
+        3600.0,
+        "for how many seconds any call may wait, whatever it states",
         "SECONDS",
     ),
 )

@@ -158,6 +158,11 @@ class Connection:
             way.lose("cut")
             way.put(None, notice=_NOTICE)
 
+    @property
+    def matters(self) -> bool:
+        """Whether it stands, is tried, or still has something under way."""
+        return not self.closed or self._up.busy or self._down.busy
+
     def resume(self) -> None:
         """An outage is over."""
         self._up.resume()
@@ -175,6 +180,11 @@ class _Way:
         self._under_way: deque[Arrival] = deque()
         self._timer: Timer | None = None
         self._last = 0.0
+
+    @property
+    def busy(self) -> bool:
+        """Whether something is under way."""
+        return bool(self._under_way)
 
     def put(self, frames: list[Any] | None, notice: float = 0.0) -> None:
         """Send frames, or None for the end of the connection."""
@@ -270,7 +280,7 @@ class MemoryNetwork:
 
     def connect(self, name: str, dealer: Dealer) -> Connection:
         """Connect a process with the broker, now or as soon as there is one."""
-        self.connections = [known for known in self.connections if not known.closed]
+        self.connections = [known for known in self.connections if known.matters]
         connection = Connection(self, self.line(name), dealer)
         self.connections.append(connection)
         self.clock.after(self.line(name).delay[1] * 3, connection.attempt)

@@ -89,14 +89,14 @@ class SimulatedServer(SimulatedProcess):
         self.running: Execution | None = None
         self._behaviour = behaviour
         self._make = core
-        self._stopping = False
+        self.stopping = False
         self.start()
 
     # ---- life and death
 
     def _begin(self) -> None:
         self.running = self.refusal = None
-        self._stopping = False
+        self.stopping = False
         properties = Properties(
             instance=self.label, prefetch=self.prefetch, policy=self.policy, host=self.name
         )
@@ -115,7 +115,7 @@ class SimulatedServer(SimulatedProcess):
         """End in good order (SIGTERM): the running method may end first."""
         if self.alive:
             self.note("is asked to stop")
-            self._stopping = True
+            self.stopping = True
             self.wake()
 
     def _die(self) -> None:
@@ -152,7 +152,7 @@ class SimulatedServer(SimulatedProcess):
         self._pump(now, stale)
         out: list[Effect] = []
         while self.running is None and self.alive:
-            if self._stopping or self.refusal is not None:
+            if self.stopping or self.refusal is not None:
                 self._end()
                 return
             task = self.core.take(now, out)

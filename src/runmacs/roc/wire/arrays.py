@@ -40,6 +40,8 @@ _TYPESTR = re.compile(
 )
 _MAX_DIMENSIONS = 64
 _MAX_NESTING = 32
+_MAX_OVERLAP = 16
+_NO_TEXT = "a text has code points that Unicode does not have"
 
 # The Python values that a scalar of each numpy kind may be written as; the
 # others, and those wider than a Python float, carry their bytes.
@@ -74,7 +76,7 @@ def array_form(value: Any, buffers: list[Buffer]) -> object:
         else:
             array = array.copy(order="C")
     if not _is_readable(array):
-        raise Refused("an array of texts with code points that Unicode does not have")
+        raise Refused(_NO_TEXT)
     # Through a view as bytes, because many dtypes do not export a buffer themselves.
     buffers.append(array.reshape(-1).view(np.uint8).data if array.nbytes else b"")
     return tag
@@ -145,14 +147,6 @@ def _spelling(dtype: np.dtype[Any]) -> object:
         }
 
 
-def _is_readable(array: np.ndarray[Any, Any]) -> bool:
-    """Whether numpy can make a str of each text: beyond Unicode it raises SystemError."""
-    if array.dtype.kind != "U" or not array.nbytes:
-        return True
-    flat = array.reshape(-1, order="A")
-    return bool(flat.view(f"{array.dtype.str[0]}u4").max() <= sys.maxunicode)
-
-
 def _listed(descr: object) -> object:
     """A descr as JSON says it, where a tuple is a list."""
     return [_listed(part) for part in descr] if isinstance(descr, (list, tuple)) else descr
@@ -179,7 +173,7 @@ def read_array(tag: dict[str, Any], raw: Buffer) -> np.ndarray[Any, Any]:
     except (ValueError, TypeError) as error:
         raise bad(f"numpy makes no array of this shape and dtype ({error})") from None
     if not _is_readable(array):
-        raise bad("an array of texts has code points that Unicode does not have")
+        raise bad(_NO_TEXT)
     return array
 
 
@@ -190,7 +184,10 @@ def read_scalar(tag: dict[str, Any], value: object) -> Any:
         raw = read_base64(tag)
         if len(raw) != dtype.itemsize:
             raise bad(f"a scalar of {dtype.itemsize} bytes carries {len(raw)}")
-        return np.ndarray((), dtype, buffer=raw)[()]
+        array: np.ndarray[Any, Any] = np.ndarray((), dtype, buffer=raw)
+        if not _is_readable(array):
+            raise bad(_NO_TEXT)
+        return array[()]
     if type(value) not in _WRITTEN_AS.get(dtype.kind, ()):
         raise bad(f"a scalar of dtype {_shown(dtype)} cannot be a {type(value).__name__}")
     if not _holds(dtype, value):
@@ -220,6 +217,8 @@ def read_dtype(spelling: object) -> np.dtype[Any]:
         raise bad(f"numpy knows no such structured dtype ({type(error).__name__})") from None
     if dtype.hasobject or dtype.subdtype is not None:
         raise bad("a dtype must be of numbers, texts or bytes, or a structure of these")
+    if _text_bytes(dtype) > _MAX_OVERLAP * dtype.itemsize:
+        raise bad(f"the texts of a dtype overlap more than {_MAX_OVERLAP} times")
     return dtype
 
 
@@ -286,6 +285,35 @@ def _descr(spelling: object, level: int) -> Any:
     if type(spelling) is str:
         return _plain_dtype(spelling).str
     raise bad("a dtype must be a str or a list of fields")
+
+
+# Texts -----------------------------------------------------------------------------------
+
+
+def _is_readable(array: np.ndarray[Any, Any]) -> bool:
+    """Whether every text in an array is Unicode.
+
+    With other code points numpy raises SystemError when an item is read, and
+    crashes the process when a structure that holds one is hashed.
+    """
+    dtype = array.dtype
+    if not array.nbytes or not _text_bytes(dtype):
+        return True
+    if dtype.names is not None:
+        return all(_is_readable(array[name]) for name in dtype.names)
+    codes = np.ascontiguousarray(array).view(f"{dtype.str[0]}u4")
+    return bool(codes.max() <= sys.maxunicode)
+
+
+@lru_cache(maxsize=256)
+def _text_bytes(dtype: np.dtype[Any]) -> int:
+    """How many bytes of an item are looked at as text, counting what overlaps anew."""
+    if dtype.subdtype is not None:
+        base, shape = dtype.subdtype
+        return _text_bytes(base) * math.prod(shape)
+    if dtype.names is not None:
+        return sum(_text_bytes(dtype[name]) for name in dtype.names)
+    return dtype.itemsize if dtype.kind == "U" else 0
 
 
 def _are_sizes(sizes: object) -> bool:

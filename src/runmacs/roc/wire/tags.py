@@ -177,7 +177,7 @@ def _read_set(reader: Reader, tag: dict[str, Any], level: int) -> set[Any]:
     members = reader.members(tag, level)
     try:
         return {_frozen(reader.value(item, level + 1)) for item in members}
-    except (TypeError, ValueError, SystemError):  # the last for a structure with a bad text
+    except TypeError:
         raise bad("a set has a member that cannot be in a set") from None
 
 
