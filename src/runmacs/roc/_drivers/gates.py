@@ -1,0 +1,113 @@
+"""Waiting for descriptors, and waking who waits; the seam to what each system offers."""
+
+from __future__ import annotations
+
+import contextlib
+import select
+import socket
+
+__all__ = ["Gate", "Poller", "Waker"]
+
+
+class Waker:
+    """Something that another thread can write to, to end a wait."""
+
+    def __init__(self) -> None:
+        self._reader, self._writer = socket.socketpair()
+        self._reader.setblocking(False)
+        self._writer.setblocking(False)
+        self.fd = self._reader.fileno()
+
+    def wake(self) -> None:
+        """End the wait that goes on now, or the next one. Never blocks, never raises."""
+        with contextlib.suppress(OSError):
+            self._writer.send(b"\0")
+
+    def clear(self) -> None:
+        """Forget all calls of `wake` so far."""
+        with contextlib.suppress(OSError):
+            while len(self._reader.recv(4096)) == 4096:
+                pass
+
+    def close(self) -> None:
+        """Give the descriptors back."""
+        self._reader.close()
+        self._writer.close()
+
+
+class Gate:
+    """Waits for any of a few descriptors, always the same. For one thread at a time.
+
+    With ``writing``, all but the first are also waited for until they can be written to.
+    """
+
+    def __init__(self, *descriptors: int, writing: bool = False) -> None:
+        self._descriptors = descriptors
+        self._written = descriptors[1:] if writing else ()
+        self._poll = None
+        if hasattr(select, "poll"):
+            self._poll = select.poll()
+            for descriptor in descriptors:
+                more = select.POLLOUT if descriptor in self._written else 0
+                self._poll.register(descriptor, select.POLLIN | more)
+
+    def wait(self, timeout: float) -> list[int]:
+        """The descriptors that are ready, after at most ``timeout`` seconds."""
+        timeout = max(0.0, timeout)
+        if self._poll is not None:
+            return [fd for fd, _ in self._poll.poll(timeout * 1000)]
+        ready, writable, _ = select.select(self._descriptors, self._written, (), timeout)
+        return list({*ready, *writable})
+
+
+class Poller:
+    """Waits for any of many descriptors that come and go."""
+
+    def __init__(self) -> None:
+        self._interest: dict[int, bool] = {}
+        self._epoll = select.epoll() if hasattr(select, "epoll") else None
+        self._poll = select.poll() if self._epoll is None and hasattr(select, "poll") else None
+
+    def add(self, descriptor: int) -> None:
+        """Wait for it to become readable."""
+        self._interest[descriptor] = False
+        target = self._epoll or self._poll
+        if target is not None:
+            target.register(descriptor, _mask(False))
+
+    def watch_writing(self, descriptor: int, writing: bool) -> None:
+        """Wait for it to become writable too, or no longer."""
+        if self._interest.get(descriptor, writing) == writing:
+            return
+        self._interest[descriptor] = writing
+        target = self._epoll or self._poll
+        if target is not None:
+            target.modify(descriptor, _mask(writing))
+
+    def remove(self, descriptor: int) -> None:
+        """Wait for it no longer; to be called before it is closed."""
+        if self._interest.pop(descriptor, None) is None:
+            return
+        target = self._epoll or self._poll
+        if target is not None:
+            with contextlib.suppress(OSError):
+                target.unregister(descriptor)
+
+    def wait(self, timeout: float) -> list[int]:
+        """The descriptors that are ready, after at most ``timeout`` seconds."""
+        if self._epoll is not None:
+            return [fd for fd, _ in self._epoll.poll(timeout)]
+        if self._poll is not None:
+            return [fd for fd, _ in self._poll.poll(timeout * 1000)]
+        writing = [fd for fd, wanted in self._interest.items() if wanted]
+        ready, writable, _ = select.select(list(self._interest), writing, (), timeout)
+        return list({*ready, *writable})
+
+    def close(self) -> None:
+        """Give the descriptor back."""
+        if self._epoll is not None:
+            self._epoll.close()
+
+
+def _mask(writing: bool) -> int:
+    return select.POLLIN | (select.POLLOUT if writing else 0)
