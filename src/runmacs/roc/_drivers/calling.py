@@ -12,9 +12,7 @@ at the worst of moments) is simply replaced by whichever waiter notices.
 
 from __future__ import annotations
 
-import os
 import threading
-import weakref
 from collections.abc import Callable
 from typing import Any
 
@@ -25,13 +23,19 @@ from ..core.caller import Call, CallerCore
 from ..core.effects import Effect, Reopen
 from ..endpoints import Endpoints
 from .clock import now as clock
+from .forking import keep, register
+from .gates import Gate, Waker
 from .interrupts import Shield
-from .sockets import Gate, Link, Waker, context
+from .links import open_link
+from .sockets import context
 
-__all__ = ["FORKED", "Caller", "Forked"]
+__all__ = ["FORKED", "LIVING", "Caller", "Forked"]
 
 _TURN = 0.25
 """Seconds that a wait lasts at most before things are looked at again."""
+
+_CONNECTING = 0.05
+"""The same while there is no connection."""
 
 
 class Caller:
@@ -42,19 +46,22 @@ class Caller:
     ) -> None:
         self.endpoints = endpoints
         self._name = name
+        self._begin_anew()
         self._connect(ctx)
-        _alive.add(self)
+        register(self)
 
-    def _connect(self, ctx: zmq.Context[Any] | None) -> None:
+    def _begin_anew(self) -> None:
         self.core = CallerCore(self._name(), self.endpoints.rocBroker)
-        self._context = context(ctx)
         self._lock = threading.Lock()
         self._waiting: dict[int, Call] = {}
         self._leader: Call | None = None
         self._led_at = 0.0
         self._closed = False
+
+    def _connect(self, ctx: zmq.Context[Any] | None) -> None:
+        self._context = context(ctx)
         self._waker = Waker()
-        self._link = Link(self._context, self.endpoints)
+        self._link = open_link(self._context, self.endpoints)
         self._gate = Gate(*self._link.fds, self._waker.fd)
 
     # ---- blocking calls
@@ -88,7 +95,8 @@ class Caller:
         now = clock()
         self._led_at = now
         due = self.core.next_deadline()
-        timeout = _TURN if due is None else min(_TURN, due - now)
+        turn = _TURN if self.core.up else _CONNECTING
+        timeout = turn if due is None else min(turn, due - now)
         gate = self._gate
         shield.lower()
         try:
@@ -143,6 +151,7 @@ class Caller:
         if call.done or self._closed:
             return
         now = clock()
+        self._read(now)  # it may have been answered already
         out: list[Effect] = []
         self.core.abandon(call, now, out)
         self._carry_out(out, now)
@@ -155,8 +164,7 @@ class Caller:
         now = clock()
         messages = self._link.fds[0]
         self._read(now, messages in ready)
-        if ready != [messages]:
-            self._take_changes(now)
+        self._take_changes(now)
         due = self.core.next_deadline()
         if due is not None and now >= due:
             out: list[Effect] = []
@@ -179,7 +187,7 @@ class Caller:
                 break
 
     def _take_changes(self, now: float) -> None:
-        for up in self._link.changes():
+        for up in self._link.changes(now):
             if not up:
                 self._read(now)
                 self.core.link_down()
@@ -187,6 +195,7 @@ class Caller:
                 out: list[Effect] = []
                 self.core.link_up(now, out)
                 self._carry_out(out, now)
+                self._read(now)
 
     def _carry_out(self, out: list[Effect], now: float) -> None:
         for index, effect in enumerate(out):
@@ -199,7 +208,7 @@ class Caller:
 
     def _reopen(self) -> None:
         self._link.close()
-        self._link = Link(self._context, self.endpoints)
+        self._link = open_link(self._context, self.endpoints)
         self._gate = Gate(*self._link.fds, self._waker.fd)
         self._waker.wake()
 
@@ -231,48 +240,55 @@ class Caller:
             self._link.close()
             self._waker.close()
 
-
-_alive: weakref.WeakSet[Caller] = weakref.WeakSet()
-
-
-def _after_fork() -> None:
-    """In a child: what was inherited belongs to the parent; the first use connects anew.
-
-    Swapping the class of the living costs nothing per call, in parent or child.
-    """
-    for caller in list(_alive):
-        caller.__class__ = FORKED.get(type(caller), type(caller))
+    def on_fork(self) -> None:
+        """In a child: what was inherited belongs to the parent; the first use connects anew."""
+        closed = self._closed
+        self._begin_anew()
+        self._closed = closed
+        self._reviving = threading.Lock()
+        if not closed:
+            self.__class__ = FORKED.get(type(self), type(self))
 
 
 class Forked(Caller):
-    """A caller in a forked child, until it is used."""
-
-    living: type[Caller] = Caller
+    """A caller in a forked child, until it is used or closed there."""
 
     def complete(self, call: Call, timeout: float) -> None:
         self.revive()
         self.complete(call, timeout)
 
     def close(self) -> None:
-        self.revive()
+        self.revive(closed=True)
         self.close()
 
-    def revive(self) -> None:
-        """Become a living caller with a connection of its own."""
-        closed = self._closed
-        self.__class__ = self.living  # type: ignore[assignment]
-        # Kept, not closed: the parent still uses what these descriptors lead to.
-        _inherited.append((self._link, self._waker, self._context))
-        self._connect(None)
-        if closed:
-            self.close()
+    def revive(self, closed: bool = False) -> None:
+        """Become a living caller with a connection of its own, or a closed one.
+
+        Raises:
+            Closed: an inproc broker stayed behind in the parent.
+        """
+        with self._reviving:
+            living = LIVING.get(type(self))
+            if living is None:
+                return  # another thread was quicker
+            if self.endpoints.transport == "inproc" and not closed:
+                raise errors.Closed(
+                    f"{self.endpoints.rocBroker} was left behind in the process that this one"
+                    " was forked from: inproc reaches no further. Use tcp or ipc."
+                )
+            self._disown()
+            self._closed = closed
+            if not closed:
+                self._connect(None)
+            self.__class__ = living  # type: ignore[assignment]
+
+    def _disown(self) -> None:
+        keep(self._link, self._context)
+        self._waker.close()  # this end of it; the parent has its own
 
     def __del__(self) -> None:
-        _inherited.append((self._link, self._waker, self._context))
+        self._disown()
 
 
-FORKED: dict[type, type] = {Caller: Forked}
-_inherited: list[Any] = []
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork)
+FORKED: dict[type[Caller], type[Caller]] = {Caller: Forked}
+LIVING: dict[type[Caller], type[Caller]] = {Forked: Caller}

@@ -5,8 +5,9 @@ from __future__ import annotations
 import contextlib
 import select
 import socket
+from typing import Any
 
-__all__ = ["Gate", "Poller", "Waker"]
+__all__ = ["Gate", "Poller", "Signal", "Waker"]
 
 
 class Waker:
@@ -36,28 +37,80 @@ class Waker:
 
 
 class Gate:
-    """Waits for any of a few descriptors, always the same. For one thread at a time.
+    """Waits for any of a few descriptors, always the same. For one thread at a time."""
 
-    With ``writing``, all but the first are also waited for until they can be written to.
-    """
-
-    def __init__(self, *descriptors: int, writing: bool = False) -> None:
+    def __init__(self, *descriptors: int) -> None:
         self._descriptors = descriptors
-        self._written = descriptors[1:] if writing else ()
         self._poll = None
         if hasattr(select, "poll"):
             self._poll = select.poll()
             for descriptor in descriptors:
-                more = select.POLLOUT if descriptor in self._written else 0
-                self._poll.register(descriptor, select.POLLIN | more)
+                self._poll.register(descriptor, select.POLLIN)
 
     def wait(self, timeout: float) -> list[int]:
-        """The descriptors that are ready, after at most ``timeout`` seconds."""
+        """The descriptors that are readable, after at most ``timeout`` seconds."""
         timeout = max(0.0, timeout)
         if self._poll is not None:
             return [fd for fd, _ in self._poll.poll(timeout * 1000)]
-        ready, writable, _ = select.select(self._descriptors, self._written, (), timeout)
-        return list({*ready, *writable})
+        return select.select(self._descriptors, (), (), timeout)[0]
+
+
+class Signal:
+    """One descriptor for good that is readable while a socket, which may change, is ready.
+
+    epoll and kqueue have descriptors that can be waited for in their turn.
+    """
+
+    AVAILABLE = hasattr(select, "epoll") or hasattr(select, "kqueue")
+
+    def __init__(self) -> None:
+        self._epoll = select.epoll() if hasattr(select, "epoll") else None
+        self._queue: Any = None
+        if self._epoll is None:
+            self._queue = select.kqueue()  # type: ignore[attr-defined]
+        self.fd: int = (self._epoll if self._epoll is not None else self._queue).fileno()
+        self._socket: int | None = None
+        self._writing = False
+
+    def begin(self, descriptor: int) -> None:
+        """From here on it stands for this socket, readable or writable."""
+        self._socket = descriptor
+        self._writing = True
+        if self._epoll is not None:
+            self._epoll.register(descriptor, _mask(True))
+        else:
+            self._control("KQ_FILTER_READ", "KQ_EV_ADD")
+            self._control("KQ_FILTER_WRITE", "KQ_EV_ADD")
+
+    def watch_writing(self, writing: bool) -> None:
+        """Whether writable counts as ready."""
+        if writing == self._writing or self._socket is None:
+            return
+        self._writing = writing
+        if self._epoll is not None:
+            self._epoll.modify(self._socket, _mask(writing))
+        else:
+            self._control("KQ_FILTER_WRITE", "KQ_EV_ADD" if writing else "KQ_EV_DELETE")
+
+    def end(self) -> None:
+        """It stands for nothing; to be called before the socket is closed."""
+        if self._socket is not None:
+            if self._epoll is not None:
+                self._epoll.unregister(self._socket)
+            else:
+                self._control("KQ_FILTER_READ", "KQ_EV_DELETE")
+                self.watch_writing(False)
+            self._socket = None
+
+    def _control(self, what: str, action: str) -> None:
+        event = select.kevent(  # type: ignore[attr-defined]
+            self._socket, getattr(select, what), getattr(select, action)
+        )
+        self._queue.control([event], 0)
+
+    def close(self) -> None:
+        """Give the descriptor back."""
+        (self._epoll if self._epoll is not None else self._queue).close()
 
 
 class Poller:

@@ -13,12 +13,13 @@ Rules:
 from __future__ import annotations
 
 import _signal  # type: ignore[import-not-found]  # signal.signal, without the enum
-import os
 import signal
 import threading
 from collections.abc import Callable
 from types import FrameType
 from typing import Any
+
+from .forking import register, run_in_child
 
 __all__ = ["Shield", "StopSignals"]
 
@@ -32,8 +33,7 @@ def _renew_main() -> None:
     _main = threading.main_thread().ident
 
 
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_renew_main)
+run_in_child(_renew_main)
 
 
 class Shield:
@@ -107,6 +107,7 @@ class StopSignals:
         self._previous: dict[int, Any] = {}
 
     def __enter__(self) -> StopSignals:
+        register(self)
         if threading.current_thread() is threading.main_thread():
             for number, handler in (
                 (signal.SIGINT, self._on_interrupt),
@@ -119,6 +120,10 @@ class StopSignals:
         for number, handler in self._previous.items():
             if signal.getsignal(number) in (self._on_interrupt, self._on_terminate):
                 signal.signal(number, handler)
+
+    def on_fork(self) -> None:
+        """In a child: it does not serve, so signals mean what they mean elsewhere."""
+        self.__exit__()
 
     def _restore_interrupt(self) -> None:
         previous = self._previous.get(signal.SIGINT, signal.default_int_handler)

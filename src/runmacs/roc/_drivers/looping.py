@@ -1,178 +1,324 @@
 """Drives a client's calls from an asyncio event loop: the same core and connection.
 
-* The loop watches the connection's descriptors and pumps when one is readable; a timer
-  stands for the core's next deadline. No thread is involved.
-* A loop that cannot watch descriptors (Windows' proactor) has a thread do the watching,
-  which then asks the loop to pump.
-* One client belongs to one loop: the first that it is used in.
+* The loop watches the connection's descriptors, and a timer stands for the core's next
+  deadline. No thread is involved, except for a loop that cannot watch descriptors
+  (Windows' proactor): then a thread watches, and asks the loop to look.
+* What has come is read before anything is found to be late. So a loop that stood still in
+  somebody's computation gets the replies that came meanwhile, not timeouts.
+* One client belongs to one loop, until that is closed.
+* The loop holds a client only while calls are open: one that is dropped goes at once.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import threading
+import weakref
+from collections.abc import Callable
 from typing import Any
 
 from .. import errors
 from ..core.caller import Call
-from .calling import FORKED, Caller, Forked
+from .calling import FORKED, LIVING, Caller, Forked
 from .clock import now as clock
-from .sockets import Gate
+from .gates import Gate, Waker
+from .interrupts import Shield
 
 __all__ = ["LoopCaller"]
 
-_IDLE = 0.25
-
-
-class _Promise:
-    """Stands where a blocking caller has its lock."""
-
-    __slots__ = ("future",)
-
-    def __init__(self, future: asyncio.Future[None]) -> None:
-        self.future = future
-
-    def locked(self) -> bool:
-        return not self.future.done()
-
-    def release(self) -> None:
-        self.future.set_result(None)
+_TURN = 0.25
+_CONNECTING = 0.05
 
 
 class LoopCaller(Caller):
-    """The calls of one asyncio client."""
+    """The calls of one asyncio client. To be used in the loop's thread."""
 
-    _loop: asyncio.AbstractEventLoop | None = None
-    _timer: asyncio.TimerHandle | None = None
-    _timer_due = 0.0
-    _watched: tuple[int, ...] = ()
-    _watcher: _Watcher | None = None
+    _tie: _Tie
+
+    def _begin_anew(self) -> None:
+        super()._begin_anew()
+        self._tie = _Tie(self)
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._watch: _Readers | _Watcher | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._timer_due = 0.0
+
+    # ---- calls
 
     async def complete_soon(self, call: Call, timeout: float) -> None:
         """Make a call and wait until it is done; a cancelled task abandons it."""
-        loop = self._join()
-        call.waiter = _Promise(loop.create_future())
-        with self._lock:
-            self._submit(call, timeout)
-        self._plan()
-        try:
-            if not call.done:
-                await call.waiter.future
-        finally:
-            if not call.done:
-                with self._lock:
-                    self._abandon(call)
-
-    def _join(self) -> asyncio.AbstractEventLoop:
-        """The running loop, which is ours from the first call on."""
         loop = asyncio.get_running_loop()
-        if self._loop is None:
-            self._loop = loop
-        elif self._loop is not loop:
-            raise errors.LocalProtocolError(
-                "this client belongs to another event loop; make one client for each loop."
-            )
-        self._watch()
-        return loop
-
-    def _watch(self) -> None:
-        """Have the loop watch the connection; anew after the connection was reopened."""
-        if self._watched == self._link.fds or self._loop is None or self._closed:
-            return
-        self._unwatch()
-        self._watched = self._link.fds
+        future: asyncio.Future[None] = loop.create_future()
+        call.waiter = _Promise(future)
         try:
-            for descriptor in self._watched:
-                self._loop.add_reader(descriptor, self._on_readable, descriptor)
-        except NotImplementedError:
-            self._watcher = _Watcher(self._loop, self._watched, self._on_readable)
+            if self._loop is not loop:
+                self._whole(self._join, loop)
+            self._whole(self._begin_soon, call, timeout)
+            if not call.done:
+                await future
+        finally:
+            if call.done:
+                self._forget(call)
+            else:
+                # Not by this thread when the garbage collector of another ends the task.
+                _run_in(loop, self._whole, self._give_up, call)
 
-    def _unwatch(self) -> None:
-        if self._watcher is not None:
-            self._watcher.stop()
-            self._watcher = None
-        elif self._loop is not None and not self._loop.is_closed():
-            for descriptor in self._watched:
-                self._loop.remove_reader(descriptor)
-        self._watched = ()
+    def _join(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Belong to the loop that runs, unless another is still open."""
+        if self._closed:
+            return
+        if self._loop is not None and not self._loop.is_closed():
+            raise errors.LocalProtocolError(
+                "this client belongs to another event loop, which is still open; make one"
+                " client for each loop."
+            )
+        self._unwatch()
+        for left_behind in list(self._waiting.values()):
+            self._give_up(left_behind)
+        self._loop = loop
 
-    def _on_readable(self, descriptor: int) -> None:
-        with self._lock:
-            self._pump([descriptor])
-        self._plan()
+    def _begin_soon(self, call: Call, timeout: float) -> None:
+        self._submit(call, timeout)
+        self._waiting[id(call)] = call
+        self._tie.held = self
 
-    def _on_timer(self) -> None:
+    def _give_up(self, call: Call) -> None:
+        call.waiter = None  # nobody waits, and its loop may be closed
+        if id(call) in self._waiting:
+            self._abandon(call)
+        self._forget(call)
+
+    def _forget(self, call: Call) -> None:
+        self._waiting.pop(id(call), None)
+        if not self._waiting:
+            self._tie.held = None
+
+    # ---- the loop
+
+    def on_readable(self, descriptor: int) -> None:
+        """Something has come."""
+        self._whole(self._pump, [descriptor])
+
+    def on_due(self) -> None:
+        """Something is due."""
         self._timer = None
-        with self._lock:
-            self._pump([])
-        self._plan()
+        self._whole(self._pump, [])
+
+    def _whole(self, step: Callable[..., None], *args: Any) -> None:
+        """Do something with the socket; Ctrl-C strikes before or after it."""
+        shield = Shield()
+        try:
+            with self._lock:
+                step(*args)
+            self._plan()
+        finally:
+            shield.end()
 
     def _plan(self) -> None:
-        """Set the timer for what is due next, and watch what must be watched."""
-        self._watch()
-        due = self.core.next_deadline()
-        if self._loop is None or due is None or self._closed:
+        """See to it that the loop watches the connection, and rings when something is due."""
+        loop = self._loop
+        if loop is None or self._closed or loop.is_closed():
             return
+        if self._watch is None:
+            self._watch = _watch(loop, self._link.fds, self._tie.readable)
+        due = self.core.next_deadline()
+        if due is None:
+            return
+        now = clock()
+        if not self.core.up:
+            due = min(due, now + _CONNECTING)
         if self._timer is not None:
-            if self._timer_due <= due:
+            if now < self._timer_due <= due:
                 return
             self._timer.cancel()
         self._timer_due = due
-        self._timer = self._loop.call_later(max(0.0, due - clock()), self._on_timer)
+        self._timer = loop.call_later(max(0.0, due - now), self._tie.due)
+
+    def _unwatch(self) -> None:
+        if self._watch is not None:
+            self._watch.stop()
+            self._watch = None
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _reopen(self) -> None:
+        self._unwatch()  # first: the new descriptors may have the old ones' numbers
+        super()._reopen()
+
+    # ---- the end
 
     def close(self) -> None:
-        """End all open calls and close the connection. May be called twice."""
-        if not self._closed:
-            self._unwatch()
-            if self._timer is not None:
-                self._timer.cancel()
-        super().close()
+        """End all open calls and close the connection. May be called twice.
 
+        In another thread than the loop's it happens as soon as the loop can see to it.
+        """
+        _run_in(self._loop, self._close)
 
-class _Watcher:
-    """A thread that watches descriptors for a loop that cannot."""
+    def _close(self) -> None:
+        shield = Shield()
+        try:
+            if not self._closed:
+                self._unwatch()
+                super().close()
+                self._waker.close()
+        finally:
+            shield.end()
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, fds: tuple[int, ...], ready: Any) -> None:
-        self._loop = loop
-        self._fds = fds
-        self._ready = ready
-        self._seen = threading.Event()
-        self._stopped = False
-        threading.Thread(target=self._watch, name="roc-watcher", daemon=True).start()
+    def __del__(self) -> None:
+        if hasattr(self, "_gate") and not self._closed:
+            watch, timer, link, waker = self._watch, self._timer, self._link, self._waker
 
-    def _watch(self) -> None:
-        gate = Gate(*self._fds)
-        while not self._stopped and not self._loop.is_closed():
-            for descriptor in gate.wait(_IDLE):
-                self._seen.clear()
-                try:
-                    self._loop.call_soon_threadsafe(self._pump, descriptor)
-                except RuntimeError:
-                    return
-                self._seen.wait(_IDLE)
+            def end() -> None:
+                if watch is not None:
+                    watch.stop()
+                if timer is not None:
+                    timer.cancel()
+                link.close()
+                waker.close()
 
-    def _pump(self, descriptor: int) -> None:
-        if not self._stopped:
-            self._ready(descriptor)
-        self._seen.set()
+            _run_in(self._loop, end)
 
-    def stop(self) -> None:
-        self._stopped = True
+    def on_fork(self) -> None:
+        """In a child: what its loop watches is the parent's, who watches on."""
+        self._tie.cut()
+        super().on_fork()
 
 
 class _ForkedLoopCaller(Forked, LoopCaller):
     """An asyncio client's caller in a forked child, until it is used."""
 
-    living = LoopCaller
-
     async def complete_soon(self, call: Call, timeout: float) -> None:
         self.revive()
         await self.complete_soon(call, timeout)
 
-    def revive(self) -> None:
-        self._loop = self._timer = self._watcher = None
-        self._watched = ()
-        super().revive()
-
 
 FORKED[LoopCaller] = _ForkedLoopCaller
+LIVING[_ForkedLoopCaller] = LoopCaller
+
+
+class _Promise:
+    """Stands where a blocking caller has its lock."""
+
+    __slots__ = ("_future",)
+
+    def __init__(self, future: asyncio.Future[None]) -> None:
+        self._future = future
+
+    def locked(self) -> bool:
+        return not self._future.done() and not self._future.get_loop().is_closed()
+
+    def release(self) -> None:
+        self._future.set_result(None)
+
+
+class _Tie:
+    """What a loop has of a client. It keeps it alive only while calls are open."""
+
+    __slots__ = ("_caller", "held")
+
+    def __init__(self, caller: LoopCaller) -> None:
+        self._caller: Callable[[], LoopCaller | None] = weakref.ref(caller)
+        self.held: LoopCaller | None = None
+
+    def readable(self, descriptor: int) -> None:
+        caller = self._caller()
+        if caller is not None:
+            caller.on_readable(descriptor)
+
+    def due(self) -> None:
+        caller = self._caller()
+        if caller is not None:
+            caller.on_due()
+
+    def cut(self) -> None:
+        self._caller = lambda: None
+        self.held = None
+
+
+def _run_in(loop: asyncio.AbstractEventLoop | None, step: Callable[..., None], *args: Any) -> None:
+    """Do it here, unless another thread runs the loop: then let that do it."""
+    if loop is not None and loop.is_running() and asyncio._get_running_loop() is not loop:
+        with contextlib.suppress(RuntimeError):  # closed this very moment
+            loop.call_soon_threadsafe(step, *args)
+            return
+    step(*args)
+
+
+# ---- watching descriptors
+
+
+def _watch(
+    loop: asyncio.AbstractEventLoop, descriptors: tuple[int, ...], ready: Callable[[int], None]
+) -> _Readers | _Watcher:
+    try:
+        return _Readers(loop, descriptors, ready)
+    except NotImplementedError:
+        return _Watcher(loop, descriptors, ready)
+
+
+class _Readers:
+    """The loop itself watches."""
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        descriptors: tuple[int, ...],
+        ready: Callable[[int], None],
+    ) -> None:
+        self._loop = loop
+        self._descriptors = descriptors
+        for descriptor in descriptors:
+            loop.add_reader(descriptor, ready, descriptor)
+
+    def stop(self) -> None:
+        if not self._loop.is_closed():
+            for descriptor in self._descriptors:
+                self._loop.remove_reader(descriptor)
+
+
+class _Watcher:
+    """A thread watches, and asks the loop to look; not again before it has looked."""
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        descriptors: tuple[int, ...],
+        ready: Callable[[int], None],
+    ) -> None:
+        self._loop = loop
+        self._ready = ready
+        self._looked = threading.Event()
+        self._stopped = False
+        self._waker = Waker()
+        self._gate = Gate(*descriptors, self._waker.fd)
+        threading.Thread(target=self._run, name="roc-watcher", daemon=True).start()
+
+    def _run(self) -> None:
+        # A loop that is closed, and so says no more, is noticed within a turn.
+        while not self._over():
+            for descriptor in self._gate.wait(_TURN):
+                if self._over():
+                    break
+                self._looked.clear()
+                with contextlib.suppress(RuntimeError):
+                    self._loop.call_soon_threadsafe(self._look, descriptor)
+                while not self._looked.wait(_TURN) and not self._over():
+                    pass
+        self._waker.close()
+
+    def _over(self) -> bool:
+        return self._stopped or self._loop.is_closed()
+
+    def _look(self, descriptor: int) -> None:
+        try:
+            if not self._stopped:
+                self._ready(descriptor)
+        finally:
+            self._looked.set()
+
+    def stop(self) -> None:
+        self._stopped = True
+        self._looked.set()
+        self._waker.wake()

@@ -1,7 +1,7 @@
-"""Drives the broker: three sockets, one thread.
+"""Drives the broker: a front and two sockets, one thread.
 
-* The ROUTER carries calls to and from `core.broker`. It is drained, up to a number of
-  messages, before anything else is looked at, so that one wake-up serves many.
+* The front carries calls to and from `core.broker`. All that has come is routed, and
+  answers to one peer leave together, so that one wake-up serves many.
 * The XSUB is forwarded to the XPUB, and subscriptions back.
 * What the broker is asked itself (``roc.broker``) is served here, between two messages.
 """
@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import errno
 import random
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
@@ -23,24 +24,18 @@ from ..core.liveness import Standstill
 from ..endpoints import Endpoints
 from ..wire.values import Buffer
 from .clock import now as clock
-from .sockets import (
-    Gate,
-    Waker,
-    context,
-    descriptor,
-    has_message,
-    is_listened_at,
-    receive,
-    send,
-    tune,
-)
+from .forking import keep, register
+from .fronts import Front, StreamFront, ZmqFront
+from .gates import Poller, Waker
+from .sockets import context, descriptor, has_message, is_listened_at, receive, send, tune
 
 __all__ = ["Routing"]
 
 _DRAIN = 64
 _TURN = 0.25
-_PEER_HWM = 100_000
 _ATTEMPTS = 100
+_BIND_PATIENCE = 0.5
+_random = random.SystemRandom()
 
 
 class Routing:
@@ -55,36 +50,45 @@ class Routing:
     ) -> None:
         self.core = core
         self._answer = answer
-        self._context = context(ctx)
+        # One of its own where that is possible: ending it waits until the last goodbye has
+        # left and the addresses are free again. Inproc peers need the same one.
+        self._own = zmq.Context() if ctx is None and endpoints.transport != "inproc" else None
+        self._context = self._own or context(ctx)
         self._waker = Waker()
         self._stopping = False
+        self._news_unread = True
+        self._unclaimed = ["the sockets"]
         self._still = Standstill()
-        self.router, self.xsub, self.xpub = self._sockets(endpoints)
+        self._poller = Poller()
+        self.front = self._front(endpoints)
+        self.xsub, self.xpub = self._sockets(endpoints)
         try:
             self.endpoints = self._bind(endpoints)
         except BaseException:
             self._close(linger=0)
+            self._waker.close()
             raise
+        register(self)
 
     # ---- sockets
 
-    def _sockets(self, endpoints: Endpoints) -> tuple[zmq.Socket[Any], ...]:
-        sockets = tuple(self._context.socket(kind) for kind in (zmq.ROUTER, zmq.XSUB, zmq.XPUB))
-        for socket in sockets:
+    def _sockets(self, endpoints: Endpoints) -> tuple[zmq.Socket[Any], zmq.Socket[Any]]:
+        xsub, xpub = self._context.socket(zmq.XSUB), self._context.socket(zmq.XPUB)
+        for socket in (xsub, xpub):
             tune(socket, endpoints)
-        router = sockets[0]
-        router.setsockopt(zmq.ROUTER_MANDATORY, 1)
-        router.setsockopt(zmq.SNDHWM, _PEER_HWM)
-        router.setsockopt(zmq.RCVHWM, _PEER_HWM)
-        router.setsockopt(zmq.BACKLOG, 1000)
-        return sockets
+        return xsub, xpub
+
+    def _front(self, endpoints: Endpoints) -> Front:
+        if endpoints.transport == "inproc":
+            return ZmqFront(self._poller, self._context, endpoints)
+        return StreamFront(self._poller)
 
     def _bind(self, endpoints: Endpoints) -> Endpoints:
         if endpoints.brokerBasePort:
-            self._bind_all(endpoints)
+            self._bind_patiently(endpoints)
             return endpoints
         for _ in range(_ATTEMPTS):
-            candidate = replace(endpoints, brokerBasePort=random.randrange(20_000, 60_000))
+            candidate = replace(endpoints, brokerBasePort=_random.randrange(20_000, 60_000))
             try:
                 self._bind_all(candidate)
             except errors.ConfigError as error:
@@ -94,40 +98,61 @@ class Routing:
                 return candidate
         raise errors.ConfigError("No three consecutive free ports were found; try --base-port N.")
 
-    def _bind_all(self, endpoints: Endpoints) -> None:
-        addresses = (endpoints.rocBroker, endpoints.generalXSUB, endpoints.generalXPUB)
-        bound: list[tuple[zmq.Socket[Any], str]] = []
-        for socket, address in zip((self.router, self.xsub, self.xpub), addresses, strict=True):
+    def _bind_patiently(self, endpoints: Endpoints) -> None:
+        """A broker that ended a moment ago may hold its ports still: ZeroMQ closes later."""
+        deadline = clock() + _BIND_PATIENCE
+        while True:
             try:
-                if is_listened_at(address):
-                    raise zmq.ZMQError(errno.EADDRINUSE)
+                self._bind_all(endpoints)
+                return
+            except errors.ConfigError as error:
+                if error.data != errno.EADDRINUSE or clock() > deadline:
+                    raise
+            time.sleep(_BIND_PATIENCE / 20)
+
+    def _bind_all(self, endpoints: Endpoints) -> None:
+        news = ((self.xsub, endpoints.generalXSUB), (self.xpub, endpoints.generalXPUB))
+        bound: list[tuple[zmq.Socket[Any], str]] = []
+        address = endpoints.rocBroker
+        try:
+            # First what libzmq resolves, then the front, which cannot be taken back as easily.
+            for socket, address in news:
+                _refuse_if_listened_at(address)
                 socket.bind(address)
-            except zmq.ZMQError as error:
-                for other, taken in bound:
-                    other.unbind(taken)
-                raise _bind_error(address, error) from None
-            bound.append((socket, address))
+                bound.append((socket, address))
+            address = endpoints.rocBroker
+            _refuse_if_listened_at(address)
+            self.front.bind(endpoints)
+        except (zmq.ZMQError, OSError) as error:
+            for socket, taken in bound:
+                socket.unbind(taken)
+            raise _bind_error(address, error) from None
 
     def _close(self, linger: int) -> None:
-        for socket in (self.router, self.xsub, self.xpub):
-            socket.close(linger=linger)
+        self.front.close()
+        self.xsub.close(linger=linger)
+        self.xpub.close(linger=linger)
+        self._poller.close()
 
     # ---- the loop
 
     def run(self) -> None:
-        """Route until `stop`; then tell everybody, and close."""
-        calls, *news = map(descriptor, (self.router, self.xsub, self.xpub))
-        gate = Gate(calls, *news, self._waker.fd)
-        ready = [calls, *news]
+        """Route until `stop`; then tell everybody, and close. Once only."""
+        if not self._claim():
+            return
+        news = [descriptor(self.xsub), descriptor(self.xpub)]
+        for fd in (*news, self._waker.fd):
+            self._poller.add(fd)
+        ready = news
         try:
             while not self._stopping:
-                busy = self._take_calls(calls in ready)
-                if ready != [calls]:
-                    busy |= self._forward()
+                busy = self._take_calls(ready)
+                if not busy or len(ready) > 1:
+                    busy |= self._forward(news, ready)
                 now = clock()
                 timeout = 0.0 if busy else self._timeout(now)
                 self._stood_still(self._still.waiting(now, timeout))
-                ready = gate.wait(timeout) if timeout else [calls, *news]
+                ready = self._poller.wait(timeout)
                 if self._waker.fd in ready:
                     self._waker.clear()
                 self._stood_still(self._still.awake(clock()))
@@ -137,9 +162,20 @@ class Routing:
             self._waker.close()
 
     def stop(self) -> None:
-        """End the loop, from any thread or a signal handler."""
+        """End the loop, from any thread or a signal handler; close what never ran."""
         self._stopping = True
         self._waker.wake()
+        if self._claim():
+            self._close(linger=0)
+            self._waker.close()
+
+    def _claim(self) -> bool:
+        """Whoever claims the sockets uses and closes them: the loop, or a stop before it."""
+        try:
+            self._unclaimed.pop()
+        except IndexError:
+            return False
+        return True
 
     def _stood_still(self, seconds: float) -> None:
         if seconds:
@@ -150,58 +186,51 @@ class Routing:
         turn = Standstill.SETTLE if self._still.age else _TURN
         return turn if due is None else max(0.001, min(turn, due - now))
 
-    def _take_calls(self, signalled: bool) -> bool:
-        """Route what has come; True if there is more.
-
-        A send may swallow the descriptor's edge: only a last look that finds nothing
-        allows a wait.
-        """
-        core, router = self.core, self.router
+    def _take_calls(self, ready: list[int]) -> bool:
+        """Route what has come; True if there may be more."""
+        core = self.core
+        inbox: list[list[Any]] = []
+        more = self.front.collect(ready, inbox)
         now = clock()
         out: list[Effect] = []
-        for _ in range(_DRAIN):
-            if not (signalled or has_message(router)):
-                break
-            signalled = False
-            frames = receive(router)
-            if frames is not None:
-                core.on_frames(frames, now, out)
-                if out:
-                    self._carry_out(out, now)
-        else:
-            self._tick(now)
-            return True
-        if self._still.age and self._still.drained(now):
+        for frames in inbox:
+            core.on_frames(frames, now, out)
+        self._carry_out(out, now)
+        more |= self.front.flush()
+        if not more and self._still.age and self._still.drained(now):
             core.handle(Drained(), now)
-        return self._tick(now) and has_message(router)
+        return self._tick(now) or more
 
     def _tick(self, now: float) -> bool:
-        """Do what is due; True if anything was sent."""
+        """Do what is due, and see who has gone; True if anything was sent."""
+        out: list[Effect] = []
+        for peer in self.front.tick(now):
+            if peer in self.core.registry.workers:
+                out += self.core.handle(Unreachable([peer]), now)
         due = self.core.next_deadline()
-        if due is None or now < due:
+        if due is not None and now >= due:
+            out += self.core.handle(Tick(), now)
+        if not out:
             return False
-        self._carry_out(self.core.handle(Tick(), now), now)
-        return True
+        self._carry_out(out, now)
+        return self.front.flush()
 
     def _carry_out(self, out: list[Effect], now: float) -> None:
-        router = self.router
         while out:
             effects, out[:] = out[:], []
             for effect in effects:
                 if isinstance(effect, Asked):
                     answer = self._answer(effect.frames)
                     effect = [effect.client, b"", b"MDPC01", effect.name, *answer]
-                if not isinstance(effect, list):
-                    continue
-                try:
-                    send(router, effect)
-                except zmq.ZMQError as error:
-                    if error.errno != errno.EHOSTUNREACH:
+                if isinstance(effect, list) and (code := self.front.send(effect)):
+                    if code != errno.EHOSTUNREACH:
                         self.core.counters.dropped_peer_full += 1
                     out += self.core.handle(Unreachable(effect), now)
 
-    def _forward(self) -> bool:
+    def _forward(self, news: list[int], ready: list[int]) -> bool:
         """Pass on publications and subscriptions; True if there may be more."""
+        if not self._news_unread and news[0] not in ready and news[1] not in ready:
+            return False
         more = False
         for source, target, upward in (
             (self.xsub, self.xpub, False),
@@ -220,10 +249,43 @@ class Routing:
                     self.core.counters.dropped_peer_full += 1
             else:
                 more = True
-        return more or has_message(self.xsub) or has_message(self.xpub)
+        # A send may have swallowed a descriptor's edge.
+        self._news_unread = more or has_message(self.xsub) or has_message(self.xpub)
+        return self._news_unread
+
+    # ---- after a fork
+
+    def on_fork(self) -> None:
+        """In a child: the thread that routes is the parent's, and so are the sockets."""
+        keep(self.front, self.xsub, self.xpub, self._poller, self._context)
+        self.__class__ = _Inherited
+
+    def check_owner(self) -> None:
+        """Raises Closed in a child that was forked from the broker's process."""
 
 
-def _bind_error(address: str, error: zmq.ZMQError) -> errors.ConfigError:
+class _Inherited(Routing):
+    """A broker in a child that was forked from its process: it does nothing there."""
+
+    def check_owner(self) -> None:
+        raise errors.Closed(
+            f"the broker at {self.endpoints.rocBroker} is in the process that this one was"
+            " forked from, and not in this one."
+        )
+
+    def run(self) -> None:
+        self.check_owner()
+
+    def stop(self) -> None:
+        pass
+
+
+def _refuse_if_listened_at(address: str) -> None:
+    if is_listened_at(address):
+        raise OSError(errno.EADDRINUSE, "in use")
+
+
+def _bind_error(address: str, error: OSError | zmq.ZMQError) -> errors.ConfigError:
     if error.errno == errno.EADDRINUSE:
         what = "is in use: another broker runs there; stop it, or choose another --base-port"
     elif error.errno == errno.EACCES:

@@ -29,8 +29,12 @@ from ..core.worker import Task, WorkerCore
 from ..endpoints import Endpoints
 from ..wire.values import Buffer
 from .clock import now as clock
+from .coroutines import Coroutines
+from .forking import keep, register
+from .gates import Gate, Waker
 from .interrupts import interrupt_main_thread
-from .sockets import Gate, Link, Waker, context
+from .links import open_link
+from .sockets import context
 
 __all__ = ["Serving"]
 
@@ -60,6 +64,8 @@ class Serving:
         self.ctrl_c = False
         self.accepted = threading.Event()
         self._dispatcher = dispatcher
+        self._coroutines = Coroutines()
+        dispatcher.run_coroutine = self._coroutines.run
         self._tell = tell
         self._context = context(ctx)
         self._lock = threading.Lock()
@@ -78,6 +84,7 @@ class Serving:
         self._told_waiting = False
         self._told_refused = False
         self._begun = clock()
+        register(self)
 
     # ---- the serving thread
 
@@ -96,6 +103,7 @@ class Serving:
             standby.join(timeout=1.0)
             self._wake_serving.close()
             self._wake_standby.close()
+            self._coroutines.close()
         if self.refusal is not None:
             raise self.refusal
 
@@ -252,7 +260,7 @@ class Serving:
     # ---- the socket; all of this with the lock
 
     def _open(self) -> None:
-        self._link = Link(self._context, self.endpoints)
+        self._link = open_link(self._context, self.endpoints)
         self._gate = Gate(*self._link.fds, self._wake_serving.fd)
         out: list[Effect] = []
         self.core.opened(clock(), out)
@@ -289,8 +297,11 @@ class Serving:
             if frames is None:
                 break
             self.core.on_frames(frames, now, out)
-        if ready != [messages]:
-            link.changes()
+        for up in link.changes(now):
+            if up:
+                self.core.link_up(now, out)
+            else:
+                self.core.link_down(now)
         self.core.tick(now, out)
         self._carry_out(out)
         if self._still.age and self._still.drained(now):
@@ -340,6 +351,38 @@ class Serving:
         elif not self._told_refused:
             self._told_refused = True
             self._tell(f"{reason.message} Trying again every second.")
+
+    # ---- after a fork
+
+    def on_fork(self) -> None:
+        """In a child: the threads that serve are the parent's, and so is the connection."""
+        if not self._ended:
+            keep(self.__dict__.get("_link"), self._context)
+            self._lock = threading.Lock()
+            self._standing_in = False
+            self.__class__ = _Inherited
+
+    def check_owner(self) -> None:
+        """Raises Closed in a child that was forked while the parent served."""
+
+
+class _Inherited(Serving):
+    """A serving server in a child that was forked from it: it does nothing there."""
+
+    def check_owner(self) -> None:
+        raise errors.Closed(
+            f"{self.core.object_id} is served by the process that this one was forked from, and"
+            " not by this one. A forked child that is done ends itself with os._exit()."
+        )
+
+    def _carry_out(self, out: list[Effect]) -> None:
+        self.check_owner()
+
+    def stop(self, grace: float = _GRACE) -> None:
+        pass
+
+    def _end(self) -> None:
+        pass
 
 
 def to_stderr(text: str) -> None:

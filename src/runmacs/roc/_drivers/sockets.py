@@ -14,9 +14,6 @@ Rules:
 
 from __future__ import annotations
 
-import contextlib
-import os
-import select
 import socket as system_socket
 import struct
 import threading
@@ -27,11 +24,11 @@ import zmq
 
 from ..endpoints import Endpoints
 from ..wire.mdp import MESSAGE_LIMIT
+from .forking import keep, run_in_child
+from .gates import Gate
 
 __all__ = [
-    "Gate",
-    "Link",
-    "Waker",
+    "ZmqLink",
     "context",
     "descriptor",
     "has_message",
@@ -51,8 +48,18 @@ _LINGER_MS = 1000
 _UP = zmq.EVENT_HANDSHAKE_SUCCEEDED
 _DOWN = zmq.EVENT_DISCONNECTED
 
-_own: tuple[int, zmq.Context[Any]] | None = None
+_own: zmq.Context[Any] | None = None
 _own_lock = threading.Lock()
+
+
+def _forget_own() -> None:
+    """In a forked child: it belongs to the parent, and so does whoever holds the lock."""
+    global _own, _own_lock
+    keep(_own)
+    _own, _own_lock = None, threading.Lock()
+
+
+run_in_child(_forget_own)
 
 
 def context(given: zmq.Context[Any] | None) -> zmq.Context[Any]:
@@ -61,11 +68,10 @@ def context(given: zmq.Context[Any] | None) -> zmq.Context[Any]:
     if given is not None:
         return given
     with _own_lock:
-        if _own is None or _own[0] != os.getpid() or _own[1].closed:
-            fresh: zmq.Context[Any] = zmq.Context()
-            fresh.set(zmq.MAX_SOCKETS, min(65_000, fresh.get(zmq.SOCKET_LIMIT)))
-            _own = os.getpid(), fresh
-        return _own[1]
+        if _own is None or _own.closed:
+            _own = zmq.Context()
+            _own.set(zmq.MAX_SOCKETS, min(65_000, int(_own.get(zmq.SOCKET_LIMIT))))
+        return _own
 
 
 def tune(socket: zmq.Socket[Any], endpoints: Endpoints) -> None:
@@ -137,51 +143,7 @@ def send(socket: zmq.Socket[Any], frames: Sequence[Any]) -> None:
     put(frame, _NOW, type(frame) is bytes and len(frame) < SMALL)
 
 
-class Waker:
-    """Something that another thread can write to, to end a wait."""
-
-    def __init__(self) -> None:
-        self._reader, self._writer = system_socket.socketpair()
-        self._reader.setblocking(False)
-        self._writer.setblocking(False)
-        self.fd = self._reader.fileno()
-
-    def wake(self) -> None:
-        """End the wait that goes on now, or the next one. Never blocks, never raises."""
-        with contextlib.suppress(OSError):
-            self._writer.send(b"\0")
-
-    def clear(self) -> None:
-        """Forget all calls of `wake` so far."""
-        with contextlib.suppress(OSError):
-            while len(self._reader.recv(4096)) == 4096:
-                pass
-
-    def close(self) -> None:
-        """Give the descriptors back."""
-        self._reader.close()
-        self._writer.close()
-
-
-class Gate:
-    """Waits for any of some descriptors to become readable. For one thread at a time."""
-
-    def __init__(self, *descriptors: int) -> None:
-        self._descriptors = descriptors
-        self._poll = None
-        if hasattr(select, "poll"):
-            self._poll = select.poll()
-            for descriptor in descriptors:
-                self._poll.register(descriptor, select.POLLIN)
-
-    def wait(self, timeout: float) -> list[int]:
-        """The descriptors that are readable, after at most ``timeout`` seconds."""
-        if self._poll is not None:
-            return [fd for fd, _ in self._poll.poll(max(0.0, timeout) * 1000)]
-        return select.select(self._descriptors, (), (), max(0.0, timeout))[0]
-
-
-class Link:
+class ZmqLink:
     """A DEALER connected to a broker, and what is known of its connection."""
 
     def __init__(self, ctx: zmq.Context[Any], endpoints: Endpoints) -> None:
@@ -229,7 +191,7 @@ class Link:
         self._quiet = not has_message(self.socket)
         return not self._quiet
 
-    def changes(self) -> list[bool]:
+    def changes(self, now: float) -> Sequence[bool]:
         """The connection's ups (True) and downs (False) since the last time."""
         if self._always_up:
             self._always_up = False

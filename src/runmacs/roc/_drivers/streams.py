@@ -28,7 +28,7 @@ from ..endpoints import Endpoints
 from ..wire import zmtp
 from ..wire.mdp import MESSAGE_LIMIT
 from ..wire.zmtp import Decoder, Frame, Unsound
-from .gates import Gate
+from .gates import Signal
 
 __all__ = ["Connection", "StreamLink", "addresses_of", "tune_stream"]
 
@@ -45,7 +45,7 @@ Address = tuple[int, Any]
 class Connection:
     """One ZMTP connection over a connected, or connecting, socket."""
 
-    __slots__ = ("_out", "_sock", "closed", "decoder", "fd", "queued", "rid")
+    __slots__ = ("_out", "_sock", "closed", "decoder", "fd", "more", "queued", "rid")
 
     def __init__(self, sock: socket.socket, own_type: bytes, peers: Sequence[bytes]) -> None:
         self._sock = sock
@@ -53,6 +53,7 @@ class Connection:
         self.rid = b""
         self.decoder = Decoder(MESSAGE_LIMIT + _CHUNK, peers)
         self.closed = False
+        self.more = False
         self.queued = 0
         self._out: deque[Frame] = deque()
         self._append(zmtp.GREETING + zmtp.ready(own_type))
@@ -63,7 +64,7 @@ class Connection:
         return self.decoder.up
 
     def read(self) -> list[list[Frame]]:
-        """The messages that are complete after one read.
+        """The messages that are complete after one read; ``more`` says whether more may be there.
 
         Raises:
             Unsound, OSError: the connection has ended, or must.
@@ -75,10 +76,13 @@ class Connection:
                 count = self._sock.recv_into(space[:_LARGE_CHUNK])
                 if not count:
                     raise ConnectionResetError(errno.ECONNRESET, "closed by the peer")
+                self.more = True
                 return decoder.received(count)
             data = self._sock.recv(_CHUNK)
         except _AGAIN:
+            self.more = False
             return []
+        self.more = len(data) == _CHUNK
         if not data:
             raise ConnectionResetError(errno.ECONNRESET, "closed by the peer")
         messages = decoder.feed(data)
@@ -271,53 +275,26 @@ class Dialer:
 
 
 class StreamLink:
-    """A DEALER on a plain socket, connected to a broker; see `sockets.Link` for the other kind."""
+    """A DEALER on a plain socket, connected to a broker; see `sockets.Link` for the other kind.
+
+    ``fds`` holds one descriptor for the whole life of the link, whichever socket it uses.
+    """
 
     _LOOK_AFTER = 0.05
     _LINGER = 1.0
 
     def __init__(self, endpoints: Endpoints) -> None:
         self._dialer = Dialer(endpoints, endpoints.rocBroker)
+        self._signal = Signal()
+        self.fds: tuple[int, ...] = (self._signal.fd,)
         self._connection: Connection | None = None
         self._inbox: deque[list[Frame]] = deque()
         self._changes: list[bool] = []
         self._up = False
+        self._more = False
         self._since = 0.0
         self._looked = 0.0
-        self._gates: dict[int, Gate] = {}
-        self._gated = (-1, False)
         self.closed = False
-
-    # ---- waiting
-
-    @property
-    def fds(self) -> tuple[int, ...]:
-        """What to wait on; it changes with each connection."""
-        return () if self._connection is None else (self._connection.fd,)
-
-    @property
-    def writing(self) -> bool:
-        """Whether to wait until it can be written to, too."""
-        connection = self._connection
-        return connection is not None and connection.queued > 0
-
-    def gate(self, waker: int) -> Gate:
-        """A gate of this link and one waker, as both are now."""
-        connection = self._connection
-        state = (-1 if connection is None else connection.fd, self.writing)
-        if state != self._gated:
-            self._gates.clear()
-            self._gated = state
-        gate = self._gates.get(waker)
-        if gate is None:
-            gate = self._gates[waker] = Gate(waker, *self.fds, writing=self.writing)
-        return gate
-
-    def next_deadline(self) -> float | None:
-        """When `step` has something to do by itself."""
-        if self._connection is None:
-            return self._dialer.next_attempt
-        return None if self._up else self._since + Dialer.HANDSHAKE
 
     # ---- messages
 
@@ -327,15 +304,23 @@ class StreamLink:
         if connection is None or not self._up:
             return False
         connection.put(frames)
+        return self._flush(connection)
+
+    def _flush(self, connection: Connection) -> bool:
         try:
-            connection.flush()
-        except OSError:
+            done = connection.flush()
+        except OSError as error:
+            if error.errno in NOT_CONNECTED:
+                return False
             self._lose()
             return False
+        self._signal.watch_writing(not done)
         return True
 
     def readable(self) -> bool:
-        """Whether a message is there already."""
+        """Whether a message is there."""
+        if self._more and not self._inbox:
+            self._read()
         return bool(self._inbox)
 
     def receive(self) -> list[Any] | None:
@@ -349,17 +334,23 @@ class StreamLink:
         if connection is None:
             return
         try:
+            if connection.queued:
+                self._flush(connection)
             self._inbox.extend(connection.read())
-        except (OSError, Unsound):
-            self._lose()
+        except (OSError, Unsound) as error:
+            if not isinstance(error, OSError) or error.errno not in NOT_CONNECTED:
+                self._lose()
             return
+        self._more = connection.more
         if not self._up and connection.up:
             self._up = True
             self._dialer.succeeded()
             self._changes.append(True)
 
     def _lose(self) -> None:
+        self._more = False
         if self._connection is not None:
+            self._signal.end()
             self._connection.close()
             self._connection = None
         if self._up:
@@ -368,52 +359,38 @@ class StreamLink:
 
     # ---- the connection's own progress
 
-    def step(self, now: float) -> list[bool]:
-        """Connect, shake hands, send what waits; returns ups (True) and downs (False)."""
-        connection = self._connection
-        if connection is not None and not self._up:
-            self._shake_hands(connection, now)
-        elif connection is None:
-            self._connection = self._dialer.dial(now)
-            self._since = now
-        elif connection.queued or now - self._looked > self._LOOK_AFTER:
-            # After a pause the connection may be gone without anybody having looked.
-            self._looked = now
-            self._continue(connection)
+    def changes(self, now: float) -> Sequence[bool]:
+        """Connect, if need be, and return ups (True) and downs (False) since the last time."""
+        if not self._up or now - self._looked > self._LOOK_AFTER:
+            self._progress(now)
         if not self._changes:
-            return self._changes
+            return ()
         changes, self._changes = self._changes, []
         return changes
 
-    def _continue(self, connection: Connection) -> None:
-        try:
-            connection.flush()
-        except OSError:
+    def _progress(self, now: float) -> None:
+        self._looked = now
+        if self._connection is None:
+            self._connection = self._dialer.dial(now)
+            if self._connection is not None:
+                self._since = now
+                self._signal.begin(self._connection.fd)
+        elif not self._up and (now - self._since > Dialer.HANDSHAKE or self._refused()):
             self._lose()
-            return
-        self._read()
+        if self._connection is not None:
+            # After a pause the connection may be gone without anybody having looked.
+            self._read()
 
-    def _shake_hands(self, connection: Connection, now: float) -> None:
-        if now - self._since > Dialer.HANDSHAKE:
-            self._lose()
-            return
-        try:
-            if connection.connect_error():
-                self._lose()
-                return
-            connection.flush()
-        except OSError as error:
-            if error.errno not in NOT_CONNECTED:
-                self._lose()
-            return
-        self._read()
+    def _refused(self) -> bool:
+        return self._connection is not None and self._connection.connect_error() != 0
 
     def close(self, linger: bool = False) -> None:
         """Close; with ``linger``, what was sent may still leave for up to a second."""
         self.closed = True
         connection, self._connection = self._connection, None
-        if connection is None:
-            return
-        if linger and self._up:
-            connection.say_goodbye(self._LINGER)
-        connection.close()
+        if connection is not None:
+            self._signal.end()
+            if linger and self._up:
+                connection.say_goodbye(self._LINGER)
+            connection.close()
+        self._signal.close()

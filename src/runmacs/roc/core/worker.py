@@ -45,7 +45,7 @@ _DISOWNED_AFTER = LOST_AFTER - 2 * BEAT
 class Task:
     """A request that was received: what to execute, and where its reply goes."""
 
-    __slots__ = ("age", "body", "control", "epoch", "frames", "read_at", "token")
+    __slots__ = ("age", "body", "control", "epoch", "frames", "late", "read_at", "token")
 
     def __init__(
         self,
@@ -64,6 +64,7 @@ class Task:
         self.age = age
         self.epoch = epoch
         self.control = control
+        self.late = 0.0
 
     def expired(self, request: Request, now: float) -> bool:
         """Whether this request may no longer be begun."""
@@ -85,6 +86,7 @@ class WorkerCore:
         self.expired = 0
         self._name = object_id.encode()
         self._ready: OrderedDict[str, deque[Task]] = OrderedDict()
+        self._control: deque[Task] = deque()
         self._queued = 0
         self._transit = Transit()
         self._age = 0.0
@@ -103,10 +105,18 @@ class WorkerCore:
         self._forget()
         self._introduce(now, out)
 
+    def link_down(self, now: float) -> None:
+        """The connection is gone, and may be back already: whoever is there does not know us."""
+        self.unsent(now)
+
+    def link_up(self, now: float, out: list[Effect]) -> None:
+        """A connection stands: READY goes out now, if it waited for one."""
+        if self._unsent:
+            self._introduce(now, out)
+
     def unsent(self, now: float) -> None:
         """A frame could not be sent: there is no connection. READY is tried again."""
-        if self.state != "joining":
-            self._forget()
+        self._forget()
         self._unsent = True
         self._next_ready = now + _RETRY
 
@@ -122,6 +132,7 @@ class WorkerCore:
         """This broker is gone, or knows us no longer: so is what it handed to us."""
         self._epoch += 1
         self._ready.clear()
+        self._control.clear()
         self._queued = 0
         self.state = "joining"
         self.greeted = False
@@ -137,7 +148,8 @@ class WorkerCore:
         command = frames[2]
         self._heard = now
         if command in (mdp.REQUEST, mdp.CONTROL):
-            if len(frames) > 5 and frames[4] == EMPTY:
+            # Without an introduction it can only come from the broker before.
+            if len(frames) > 5 and frames[4] == EMPTY and self._next_ready is None:
                 self._on_request(frames, now, out, command == mdp.CONTROL)
         elif command == mdp.HEARTBEAT:
             greeting = mdp.parse_greeting(frames[3]) if len(frames) > 3 else None
@@ -155,15 +167,18 @@ class WorkerCore:
         first = body.items[0]
         sender = ""
         if isinstance(first, Request):
-            sender = first.roc.call.partition(".")[0]
-            if sender and first.roc.at is not None:
-                task.age = max(task.age, self._transit.age(sender, first.roc.at, now))
+            roc = first.roc
+            task.age += roc.age
+            sender = roc.call.partition(".")[0]
+            if sender and roc.at is not None:
+                late = self._transit.age((sender, roc.clock), roc.at, now)
+                if late > task.age:
+                    task.age = task.late = late
             if control and first.method == "rpc.cancel":
                 self._on_cancel(task, first, now, out)
                 return
         if control:
-            self._ready.setdefault("!", deque()).append(task)
-            self._ready.move_to_end("!", last=False)
+            self._control.append(task)
         else:
             self._ready.setdefault(sender, deque()).append(task)
         self._queued += 1
@@ -199,21 +214,19 @@ class WorkerCore:
         unsound = reason is not None and reason.code == errors.ProtocolError.code
         self._forget()
         self._next_ready = now + (_RETRY_REFUSED if refused or unsound else _RETRY)
-        if reason is not None and (refused or unsound):
+        if reason is not None and (refused or (unsound and not self._was_accepted)):
             out.append(Refused(reason, first=not self._was_accepted))
 
     # ---- execution
 
     def take(self, now: float, out: list[Effect]) -> Task | None:
-        """The next request to begin, whose turn and time it is; None when there is none."""
-        while self._ready:
-            sender, tasks = next(iter(self._ready.items()))
-            task = tasks.popleft()
-            if tasks:
-                self._ready.move_to_end(sender)
-            else:
-                del self._ready[sender]
-            self._queued -= 1
+        """The next request to begin, whose turn and time it is; None when there is none.
+
+        After a long standstill nothing is begun until all that came meanwhile is read: it may
+        be a withdrawal, or the end of the broker.
+        """
+        while self._queued and self._age <= SILENCE:
+            task = self.take_control() or self._next()
             if not task.body.batch:
                 request = task.body.items[0]
                 if isinstance(request, Request) and task.expired(request, now):
@@ -224,16 +237,23 @@ class WorkerCore:
             return task
         return None
 
-    def take_control(self) -> Task | None:
-        """The next request of the control lane, for whoever serves it beside a running method."""
-        tasks = self._ready.get("!")
-        if not tasks:
-            return None
+    def _next(self) -> Task:
+        """The oldest request of the client whose turn it is. There must be one."""
+        sender, tasks = next(iter(self._ready.items()))
         task = tasks.popleft()
-        if not tasks:
-            del self._ready["!"]
+        if tasks:
+            self._ready.move_to_end(sender)
+        else:
+            del self._ready[sender]
         self._queued -= 1
         return task
+
+    def take_control(self) -> Task | None:
+        """The next request of the control lane, for whoever serves it beside a running method."""
+        if not self._control:
+            return None
+        self._queued -= 1
+        return self._control.popleft()
 
     def finish(self, task: Task, frames: Sequence[Buffer], out: list[Effect]) -> None:
         """A task has ended: send its reply, if the broker that asked is still there."""
@@ -250,8 +270,10 @@ class WorkerCore:
     def _decline(
         self, task: Task, kind: type[errors.RocError], why: str, out: list[Effect]
     ) -> None:
-        """Answer a task that is not begun."""
-        data = {"executed": False, "object": self.object_id}
+        """Answer a task that is not begun. ``late``: by how much it seems to have been under way."""
+        data: dict[str, Any] = {"executed": False, "object": self.object_id}
+        if task.late:
+            data["late"] = round(task.late, 3)
         message = f"{self.object_id}: the call was not executed: {why}."
         answers = [
             encode_error(item.reply_id, kind.code, message, data)
@@ -262,7 +284,7 @@ class WorkerCore:
 
     def stop(self, out: list[Effect]) -> None:
         """The server ends: decline what was not begun, and say goodbye."""
-        for tasks in self._ready.values():
+        for tasks in (self._control, *self._ready.values()):
             for task in tasks:
                 self._decline(task, errors.ServerLost, "its server was stopped", out)
         if self.state != "joining" or not self._unsent:
@@ -326,7 +348,8 @@ class WorkerCore:
 
     def check(self) -> None:
         """Every invariant of the worker."""
-        assert self._queued == sum(map(len, self._ready.values()))
+        assert self._queued == len(self._control) + sum(map(len, self._ready.values()))
         assert all(self._ready.values()), "no client without tasks"
         assert self.greeted or self.state == "joining"
-        assert all(t.epoch == self._epoch for tasks in self._ready.values() for t in tasks)
+        waiting = [*self._control, *(task for tasks in self._ready.values() for task in tasks)]
+        assert all(task.epoch == self._epoch for task in waiting)
