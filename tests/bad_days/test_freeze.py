@@ -53,6 +53,9 @@ def calls_in_vain(clients: list[RocClient], first: int) -> list[Calling]:
         calls.append(Calling(lambda c=client, n=number: c.call_object("recorder", "begin", (n,))))
     for call in calls:
         error = call.wait().error
+        if isinstance(error, errors.BrokerUnreachable):
+            assert error.executed is False  # it has not met the broker, so nothing was sent
+            continue
         assert isinstance(error, errors.CallTimeout), repr(error)
         assert error.executed is not True
         assert call.ended - call.began < ENDS_WITHIN

@@ -141,15 +141,15 @@ class ScriptedBroker:
         """Time passes; the core is ticked when it asked for it, and some workers beat."""
         lines: list[str] = []
         end = self.now + seconds
-        while True:
-            due = self.core.next_deadline()
-            step = end if due is None else min(end, max(due, self.now + 0.001))
-            self.now = step
+        while (due := self.core.next_deadline()) is not None and due <= end:
+            self.now = max(due, self.now)
             for worker in beating:
                 lines += self.beat(worker)
             lines += self.do(Tick())
-            if step >= end:
-                return lines
+            still_due = self.core.next_deadline()
+            assert still_due is None or still_due > self.now, "nothing is due after a tick"
+        self.now = end
+        return lines
 
     def stand_still(self, seconds: float) -> list[str]:
         """The broker itself stood still."""

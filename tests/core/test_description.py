@@ -157,7 +157,12 @@ def test_attributes_are_described_and_no_property_is_read() -> None:
 def test_nested_objects_are_named_and_described_when_asked_for() -> None:
     vnir = shared(Documented())
     assert vnir.describe()["x-objects"] == [
-        {"name": "lens", "class": f"{__name__}.Lens", "summary": "The lens in front."}
+        {
+            "name": "lens",
+            "class": f"{__name__}.Lens",
+            "summary": "The lens in front.",
+            "x-special": [],
+        }
     ]
     nested = vnir.describe("lens")
     assert nested["info"]["title"] == "vnir.lens"

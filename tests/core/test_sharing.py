@@ -53,7 +53,7 @@ OBJECT = Member("object")
         ("sine", METHOD),
         ("hook", METHOD),
         ("increment", METHOD),
-        ("shutter", METHOD),
+        ("shutter", OBJECT),
         ("converter", METHOD),
         ("lens.home", METHOD),
         ("lens.focus.move", METHOD),
@@ -545,7 +545,7 @@ def test_an_error_of_another_remote_object_can_be_told_from_our_refusal() -> Non
 
 
 def test_what_is_remembered_has_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("runmacs.roc.core.sharing._CLASSES_KEPT", 10)
+    monkeypatch.setattr("runmacs.roc.core.members._CLASSES_KEPT", 10)
     monkeypatch.setattr("runmacs.roc.core.sharing._FITS_KEPT", 10)
 
     class Maker:

@@ -418,6 +418,15 @@ def test_a_body_without_times_stays_as_it_is(text: bytes) -> None:
     assert aged(text, 1.5) == text
 
 
+def test_how_long_it_may_have_been_unread_is_told_beside_its_times() -> None:
+    text = b'{"jsonrpc":"2.0","method":"m","roc":{"ttl":5.0,"at":8.0,"age":1.0}}'
+    older = aged(text, 0.5, 2.0)
+    request = only(older).roc
+    assert (request.ttl, request.at, request.age) == (4.5, 8.5, 3.0)
+    assert parse_body(older).ttl == 1.5
+    assert only(aged(text, 0.5)).roc.age == 1.0
+
+
 NUMBERS = st.floats(-1e6, 1e6) | st.integers(-(10**6), 10**6)
 EXTENSIONS = st.fixed_dictionaries(
     {}, optional={"call": st.text("ab.1"), "ttl": NUMBERS, "at": NUMBERS, "wait": st.booleans()}
@@ -495,6 +504,11 @@ def test_responses_that_were_written_are_read_as_the_same() -> None:
     assert isinstance(third.error, ErrorObject)
     assert (third.id, third.error.message) == (None, "")
     assert bytes(third.error.data) == b'{"executed":true}'  # type: ignore[arg-type]
+
+
+def test_an_error_without_data_has_no_such_member() -> None:
+    text = encode_error(b"1", -32601, "no")
+    assert text == b'{"jsonrpc":"2.0","id":1,"error":{"code":-32601,"message":"no"}}'
 
 
 def test_a_single_response_stands_alone_and_none_is_an_empty_frame() -> None:

@@ -327,7 +327,6 @@ UNSENDABLE: list[tuple[object, str]] = [
      "type object has no form on the wire; send a dict of its values"),
     (iter([]), "type list_iterator has no form on the wire; streams cannot be sent yet"),
     (range(3), "result cannot be sent: a value of type range has no form on the wire; send a list"),
-    ({}.keys(), "type dict_keys has no form on the wire; send a list"),
     (deque([1]), "type collections.deque has no form on the wire; send a list"),
     (UserList([1]), "type collections.UserList has no form on the wire; send a list"),
     (MappingProxyType({}), "type mappingproxy has no form on the wire; send a dict"),

@@ -1,4 +1,11 @@
-"""`AsyncRocClient`: the asyncio face of the client. Same core, guarantees and errors."""
+"""`AsyncRocClient`: the asyncio face of the client. Same core, guarantees and errors.
+
+Rules:
+
+* Nothing is sent before it is awaited: attribute access makes no call.
+* An awaited member is its value; a called one is a call. So nobody needs to ask first
+  whether a member is a method.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from . import errors
 from ._drivers.looping import LoopCaller
-from .client import checked_timeout, encoded_call, instance_name
+from .client import checked_timeout, client_of, encoded_call, instance_name, origin
 from .config import resolve_broker
 from .core.caller import Call
 from .core.outcome import result_of
@@ -26,7 +33,8 @@ class AsyncRocClient:
     """A connection to a broker for asyncio programs; many calls may be in flight at once.
 
     Arguments are those of `RocClient`. A client belongs to the event loop that it is
-    first used in. Cancelling a task withdraws its call.
+    first used in, until that is closed. Cancelling a task withdraws its call: it is not
+    begun any more, or its result is dropped.
 
     Example::
 
@@ -60,7 +68,7 @@ class AsyncRocClient:
     def proxy(self, object_id: str, timeout: float | None = None) -> AsyncProxy:
         """The proxy of an object, with a timeout (seconds) of its own."""
         mdp.check_object_id(object_id)
-        return AsyncProxy(self, object_id, None if timeout is None else checked_timeout(timeout))
+        return AsyncProxy(self, object_id, "", _checked(timeout))
 
     async def objects(self) -> list[str]:
         """The ids of all objects that are shared now, sorted."""
@@ -69,6 +77,9 @@ class AsyncRocClient:
 
     async def wait_for(self, object_id: str, timeout: float = 10.0) -> AsyncProxy:
         """Wait until an object is shared, and return its proxy.
+
+        Also waits for a broker that is not there yet, and does not mind an object that is
+        busy.
 
         Raises:
             ObjectNotFound: nobody shares it within ``timeout`` seconds.
@@ -89,16 +100,20 @@ class AsyncRocClient:
     async def get(self, path: str, timeout: float | None = None) -> Any:
         """The value of an attribute, named with its object: ``vnir.fps``."""
         object_id, member = await self._split(path)
-        return await AsyncMember(self, object_id, member, timeout)
+        return await AsyncMember(self, object_id, member, _checked(timeout))
 
     async def set(self, path: str, value: Any, timeout: float | None = None) -> None:
         """Set an attribute, named with its object: ``await c.set("vnir.fps", 20)``."""
         object_id, member = await self._split(path)
         args = (member, value)
-        await self.call_object(object_id, "rpc.set", args, None, timeout, member)
+        await self.call_object(object_id, "rpc.set", args, None, _checked(timeout), member)
 
-    async def call(self, path: str, *args: Any, **kwargs: Any) -> Any:
-        """Call a method, named with its object: ``await c.call("vnir.openShutter")``."""
+    async def call(self, path: str, /, *args: Any, **kwargs: Any) -> Any:
+        """Call a method, named with its object: ``await c.call("vnir.setGain", 3)``.
+
+        All that follows the name goes to the method; for a timeout of its own, call it
+        through `proxy`.
+        """
         object_id, member = await self._split(path)
         return await self.call_object(object_id, member, args, kwargs)
 
@@ -108,8 +123,9 @@ class AsyncRocClient:
         if not dot or not member:
             raise errors.ConfigError(f"{path!r} names no member: write it as 'object.member'.")
         if "." in member:
-            known = [i for i in await self.objects() if path.startswith(f"{i}.")]
-            object_id = max([*known, object_id], key=len)
+            known = [mdp.BROKER_ID.decode(), *await self.objects()]
+            named = [known_id for known_id in known if path.startswith(f"{known_id}.")]
+            object_id = max([*named, object_id], key=len)
         return object_id, path[len(object_id) + 1 :]
 
     async def call_object(
@@ -137,8 +153,13 @@ class AsyncRocClient:
 
     # ---- the end
 
+    @property
+    def closed(self) -> bool:
+        """Whether `close` was called."""
+        return self._caller.closed
+
     def close(self) -> None:
-        """Close the connection; open calls end with `Closed`."""
+        """Close the connection; open calls end with `Closed`. Nothing to be awaited."""
         self._caller.close()
 
     async def __aenter__(self) -> AsyncRocClient:
@@ -153,17 +174,15 @@ class AsyncRocClient:
         self.close()
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return AsyncRocClient, (self.endpoints, None, self.timeout)
+        """A pickle has address and timeout; unpickled it is a client of its own."""
+        return client_of, (type(self), *origin(self.endpoints), self.timeout)
 
     def __repr__(self) -> str:
         return f"<AsyncRocClient of {self.address}>"
 
 
 class AsyncMember:
-    """A member of a remote object: await it for its value, or call it and await that.
-
-    Nothing is sent before it is awaited.
-    """
+    """A member of a remote object: await it for its value, or call it and await that."""
 
     __slots__ = ("_roc_client", "_roc_object_id", "_roc_path", "_roc_timeout")
 
@@ -177,7 +196,7 @@ class AsyncMember:
 
     def __getattr__(self, name: str) -> AsyncMember:
         if name.startswith("_"):
-            raise AttributeError(f"{self!r}: names with a leading underscore are not shared.")
+            raise AttributeError(f"{name}: names with a leading underscore are not shared.")
         path = f"{self._roc_path}.{name}" if self._roc_path else name
         return AsyncMember(self._roc_client, self._roc_object_id, path, self._roc_timeout)
 
@@ -185,29 +204,27 @@ class AsyncMember:
         if name.startswith("_roc_"):
             object.__setattr__(self, name, value)
             return
-        path = ".".join(filter(None, (self._roc_object_id, self._roc_path, name)))
+        path = f"{_title(self)}.{name}"
         raise AttributeError(f"{path}: write `await client.set({path!r}, ...)` to set it.")
 
     def __await__(self) -> Generator[Any, None, Any]:
         return self._roc_get().__await__()
 
     async def _roc_get(self) -> Any:
-        value = await self._roc_client.call_object(
-            self._roc_object_id,
-            "rpc.get",
-            (self._roc_path,),
-            None,
-            self._roc_timeout,
-            self._roc_path,
-        )
-        if isinstance(value, Member):
-            name = f"{self._roc_object_id}.{self._roc_path}"
-            if value.kind == "method":
-                raise TypeError(f"{name} is a method: write `await {name}(...)`.")
+        path = self._roc_path
+        if not path:
             return self
-        return value
+        value = await self._roc_client.call_object(
+            self._roc_object_id, "rpc.get", (path,), None, self._roc_timeout, path
+        )
+        if not isinstance(value, Member):
+            return value
+        if value.kind == "method":
+            name = _title(self)
+            raise TypeError(f"{name} is a method: write `await {name}(...)`.")
+        return self
 
-    async def __call__(self, *args: Any, **kwargs: Any) -> Any:
+    async def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
         return await self._roc_client.call_object(
             self._roc_object_id, self._roc_path, args, kwargs, self._roc_timeout
         )
@@ -215,9 +232,17 @@ class AsyncMember:
     def __bool__(self) -> bool:
         return True
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), tuple(getattr(self, name) for name in AsyncMember.__slots__)
+
+    def __copy__(self) -> AsyncMember:
+        return self
+
+    def __deepcopy__(self, memo: object) -> AsyncMember:
+        return self
+
     def __repr__(self) -> str:
-        path = f".{self._roc_path}" if self._roc_path else ""
-        return f"<{self._roc_object_id}{path} at {self._roc_client.address}, to be awaited>"
+        return f"<{_title(self)} at {self._roc_client.address}, to be awaited>"
 
 
 class AsyncProxy(AsyncMember):
@@ -225,5 +250,10 @@ class AsyncProxy(AsyncMember):
 
     __slots__ = ()
 
-    def __init__(self, client: AsyncRocClient, object_id: str, timeout: float | None) -> None:
-        super().__init__(client, object_id, "", timeout)
+
+def _title(member: AsyncMember) -> str:
+    return ".".join(filter(None, (member._roc_object_id, member._roc_path)))
+
+
+def _checked(timeout: float | None) -> float | None:
+    return None if timeout is None else checked_timeout(timeout)

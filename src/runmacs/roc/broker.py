@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import uuid
 from collections.abc import Sequence
@@ -16,6 +17,7 @@ from .core.broker import BrokerCore, Limits
 from .core.dispatch import Dispatcher
 from .core.sharing import SharedObject
 from .endpoints import Endpoints
+from .errors import Closed
 from .monitor import BrokerMonitor
 from .wire import mdp
 from .wire.jsonrpc import parse_body
@@ -25,6 +27,24 @@ if TYPE_CHECKING:
     import zmq
 
 __all__ = ["Broker", "Limits"]
+
+_logger = logging.getLogger(__name__)
+_logger.addHandler(logging.NullHandler())  # a program that sets up no log gets none
+
+_NOTICES = {
+    "serving": (logging.INFO, "{object}: {server} shares it"),
+    "standby": (logging.INFO, "{object}: {server} stands by"),
+    "held": (logging.INFO, "{object}: {server} wants it as well, and waits for a decision"),
+    "left": (logging.INFO, "{object}: {server} has left"),
+    "heard": (logging.INFO, "{object}: {server} is back"),
+    "refused": (logging.WARNING, "{object}: {server} is refused, as {holder} shares it"),
+    "silent": (logging.WARNING, "{object}: {server} is silent, and gets no more calls for now"),
+    "lost": (logging.WARNING, "{object}: {server} is lost, with {calls} open calls"),
+    "unsound": (logging.WARNING, "A server was turned away: {problem}"),
+    "stood still": (logging.DEBUG, "This broker stood still for {seconds:.3f} s"),
+    "unknown": (logging.DEBUG, "{object}: somebody calls it, and nobody shares it"),
+}
+"""What the core observes, for people: how severe it is, and the words."""
 
 
 class Broker:
@@ -38,6 +58,9 @@ class Broker:
 
     Raises:
         ConfigError: a port in use, or an address that cannot be bound.
+
+    Servers that come, go, are refused or lost are records of the logger
+    ``runmacs.roc.broker``.
 
     Example::
 
@@ -53,7 +76,7 @@ class Broker:
         limits: Limits | None = None,
     ) -> None:
         self.broker_id = uuid.uuid4().hex
-        self._core = BrokerCore(self.broker_id, limits)
+        self._core = BrokerCore(self.broker_id, limits, _log)
         about = {"broker": self.broker_id, "version": mdp.VERSION, "software": __version__}
         shared = SharedObject(BrokerMonitor(self._core, clock), mdp.BROKER_ID.decode())
         self._dispatcher = Dispatcher(shared, about)
@@ -61,16 +84,27 @@ class Broker:
         self._routing = Routing(ctx, where, self._core, self._answer)
         self.endpoints = self._routing.endpoints
         self._thread: threading.Thread | None = None
+        self._stopped = False
 
     def _answer(self, frames: Sequence[Buffer]) -> list[Buffer]:
         return self._dispatcher.serve(parse_body(frames[0]), frames)
 
     def run(self) -> None:
-        """Route in this thread until `stop`; then tell the workers, and close."""
+        """Route in this thread until `stop`; then tell the workers, and close.
+
+        A broker runs once: to route again, make a new one.
+        """
         self._routing.run()
 
     def start(self) -> Broker:
-        """Route in a thread of its own."""
+        """Route in a thread of its own.
+
+        Raises:
+            Closed: it was stopped already, or left behind by a fork.
+        """
+        if self._stopped:
+            raise Closed("this broker was stopped; make a new one.")
+        self._routing.check_owner()
         if self._thread is None:
             self._thread = threading.Thread(target=self.run, name="roc-broker", daemon=True)
             self._thread.start()
@@ -78,6 +112,7 @@ class Broker:
 
     def stop(self) -> None:
         """Stop, from any thread or a signal handler; waits for the thread of `start`."""
+        self._stopped = True
         self._routing.stop()
         if self._thread is not None and self._thread is not threading.current_thread():
             self._thread.join()
@@ -95,3 +130,9 @@ class Broker:
 
     def __repr__(self) -> str:
         return f"<Broker at {self.endpoints.rocBroker}>"
+
+
+def _log(what: str, facts: dict[str, Any]) -> None:
+    level, words = _NOTICES[what]
+    if _logger.isEnabledFor(level):
+        _logger.log(level, "%s", words.format_map(facts))

@@ -7,7 +7,7 @@ import uuid
 import weakref
 from collections.abc import Iterator
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from . import errors
 from ._drivers.calling import Caller
@@ -166,23 +166,55 @@ class RocClient:
         self.close()
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _client_of, (type(self), self.endpoints, self.timeout)
+        """A pickle has address and timeout; unpickled it is a client of its own."""
+        return client_of, (type(self), *origin(self.endpoints), self.timeout)
+
+    def reference(self) -> tuple[Any, ...]:
+        """What the pickle of a proxy has of its client: `__reduce__`'s, but shared."""
+        return _shared_client, self.__reduce__()[1]
 
     def __repr__(self) -> str:
         return f"<RocClient of {self.address}>"
 
 
-_unpickled: weakref.WeakValueDictionary[tuple[Any, ...], RocClient]
-_unpickled = weakref.WeakValueDictionary()
+_shared: weakref.WeakValueDictionary[tuple[Any, ...], RocClient] = weakref.WeakValueDictionary()
+_latest: RocClient | None = None
 
 
-def _client_of(kind: type[RocClient], endpoints: Endpoints, timeout: float) -> RocClient:
-    """The client that a pickle stands for; those of one process share a connection."""
-    key = (os.getpid(), kind, endpoints, timeout)
-    client = _unpickled.get(key)
-    if client is None or client.closed:
-        client = _unpickled[key] = kind(endpoints, timeout=timeout)
+def _shared_client(*reference: Any) -> RocClient:
+    """The client of all unpickled proxies of one origin: many proxies, one connection.
+
+    The latest outlives its proxies, so that a worker process which gets them one by one
+    need not connect for each.
+    """
+    global _latest
+    client = _shared.get(reference)
+    if client is None:
+        client = _shared[reference] = client_of(*reference)
+    _latest = client
     return client
+
+
+_Kind = TypeVar("_Kind")
+
+
+def client_of(kind: type[_Kind], endpoints: Endpoints, home: int, timeout: float) -> _Kind:
+    """The client that a pickle stands for.
+
+    Raises:
+        Closed: its broker can be reached in another process only.
+    """
+    if home and home != os.getpid():
+        raise errors.Closed(
+            f"{endpoints.rocBroker} was left behind in the process that pickled this; inproc"
+            " reaches no further. Use tcp or ipc."
+        )
+    return kind(endpoints, timeout=timeout)  # type: ignore[call-arg]
+
+
+def origin(endpoints: Endpoints) -> tuple[Endpoints, int]:
+    """Where a client can be had again: its broker, and the one process if there is but one."""
+    return endpoints, os.getpid() if endpoints.transport == "inproc" else 0
 
 
 def instance_name() -> str:

@@ -6,6 +6,7 @@ import os
 import socket
 import threading
 import uuid
+from collections.abc import Iterable
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,7 @@ from ._drivers.interrupts import StopSignals
 from ._drivers.serving import Serving, to_stderr
 from .config import resolve_broker
 from .core.dispatch import Dispatcher
+from .core.selection import Selection
 from .core.sharing import SharedObject
 from .core.worker import WorkerCore
 from .endpoints import Endpoints
@@ -46,9 +48,13 @@ class RocServer:
         prefetch: how many requests the broker may send ahead.
         policy: ``exclusive`` (one server), ``standby`` (waits and takes over) or ``pool``
             (all servers of this id share the load).
+        expose: names or patterns (``"lens.get*"``), one or several: nothing else is shared
+            then. A class that is named in full can be called.
+        hide: names or patterns of what is not shared. It wins over ``expose``.
+        readonly: whether every attempt to set something is refused.
 
     Raises:
-        ConfigError: an address, object id or policy that makes no sense.
+        ConfigError: an address, object id, policy or pattern that makes no sense.
 
     Example::
 
@@ -65,6 +71,9 @@ class RocServer:
         *,
         prefetch: int = 16,
         policy: str = "exclusive",
+        expose: str | Iterable[str] | None = None,
+        hide: str | Iterable[str] | None = None,
+        readonly: bool = False,
     ) -> None:
         problem = mdp.object_id_problem(objectId)
         if problem is not None:
@@ -79,7 +88,7 @@ class RocServer:
         self._ctx = ctx
         self._prefetch = prefetch
         self._policy = policy
-        self._shared = SharedObject(objectInstance, objectId)
+        self._shared = SharedObject(objectInstance, objectId, Selection(expose, hide, readonly))
         self._serving: Serving | None = None
         self._thread: threading.Thread | None = None
         self._failure: BaseException | None = None
@@ -118,6 +127,8 @@ class RocServer:
                 serving.run()
             except BaseException as error:
                 self._failure = error
+                if serving.accepted.is_set():
+                    raise  # `start` has returned: the thread's own report is the only one
             finally:
                 ended.set()
                 serving.accepted.set()
@@ -141,6 +152,8 @@ class RocServer:
             self._thread = None
 
     def _prepare(self) -> Serving:
+        if self._serving is not None:
+            self._serving.check_owner()
         host, pid = socket.gethostname(), os.getpid()
         properties = Properties(
             instance=uuid.uuid4().hex,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Iterable
 
 from .endpoints import Endpoints
 from .server import RocServer
@@ -11,7 +12,14 @@ __all__ = ["runSimpleServer", "run_simple_server"]
 
 
 def run_simple_server(
-    OBJECT_ID: str, instance: object, *, broker: Endpoints | str | None = None
+    OBJECT_ID: str,
+    instance: object,
+    *,
+    broker: Endpoints | str | None = None,
+    policy: str = "exclusive",
+    expose: str | Iterable[str] | None = None,
+    hide: str | Iterable[str] | None = None,
+    readonly: bool = False,
 ) -> None:
     """Share ``instance`` as ``OBJECT_ID`` until Ctrl-C or SIGTERM, and then return.
 
@@ -25,12 +33,21 @@ def run_simple_server(
         instance: any Python object.
         broker: where the broker is; by default ``ROC_BROKER``, the configuration file, or
             ``127.0.0.1:5555``.
+        policy, expose, hide, readonly: see `RocServer`.
 
     Raises:
         ObjectIdTaken: another server shares this id already.
-        ConfigError: an address or object id that makes no sense.
+        ConfigError: an address, object id, policy or pattern that makes no sense.
     """
-    server = RocServer(broker, OBJECT_ID, instance)
+    server = RocServer(
+        broker,
+        OBJECT_ID,
+        instance,
+        policy=policy,
+        expose=expose,
+        hide=hide,
+        readonly=readonly,
+    )
     with contextlib.suppress(KeyboardInterrupt):
         server.run()
 

@@ -8,7 +8,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
+import os
 import random
 import time
 from collections.abc import Callable, Sequence
@@ -58,6 +60,7 @@ class Routing:
         self._stopping = False
         self._news_unread = True
         self._unclaimed = ["the sockets"]
+        self._files: list[str] = []
         self._still = Standstill()
         self._poller = Poller()
         self.front = self._front(endpoints)
@@ -123,16 +126,23 @@ class Routing:
             address = endpoints.rocBroker
             _refuse_if_listened_at(address)
             self.front.bind(endpoints)
+            self._files = [taken for _, taken in bound]
         except (zmq.ZMQError, OSError) as error:
             for socket, taken in bound:
-                socket.unbind(taken)
+                _remove_file(taken)
+                with contextlib.suppress(zmq.ZMQError):  # it knows a wildcard by other names
+                    socket.unbind(taken)
             raise _bind_error(address, error) from None
 
     def _close(self, linger: int) -> None:
+        for address in self._files:
+            _remove_file(address)
         self.front.close()
         self.xsub.close(linger=linger)
         self.xpub.close(linger=linger)
         self._poller.close()
+        if self._own is not None:
+            self._own.term()
 
     # ---- the loop
 
@@ -278,6 +288,14 @@ class _Inherited(Routing):
 
     def stop(self) -> None:
         pass
+
+
+def _remove_file(address: str) -> None:
+    """Remove an ipc socket's file, as libzmq does not, while it is still ours for certain."""
+    path = address.removeprefix("ipc://")
+    if path != address and not path.startswith("@"):
+        with contextlib.suppress(OSError):
+            os.unlink(path)
 
 
 def _refuse_if_listened_at(address: str) -> None:

@@ -121,7 +121,7 @@ class Serving:
                 timeout = self._plan(0.0 if task is not None else None)
             if task is not None:
                 self._execute(task)
-                ready = []
+                ready = self._gate.wait(0.0)  # what came meanwhile may be a withdrawal
                 continue
             ready = self._gate.wait(timeout) if timeout else []
             if self._wake_serving.fd in ready:

@@ -166,7 +166,7 @@ def addresses_of(endpoints: Endpoints, address: str) -> list[Address]:
     host, _, port = place.rpartition(":")
     host = host.strip("[]")
     found = socket.getaddrinfo(
-        "" if host == "*" else host, int(port), type=socket.SOCK_STREAM,
+        None if host == "*" else host, int(port), type=socket.SOCK_STREAM,
         flags=socket.AI_PASSIVE if host == "*" else 0,
     )  # fmt: skip
     return list(dict.fromkeys((family, place) for family, _, _, _, place in found))
@@ -280,7 +280,7 @@ class StreamLink:
     ``fds`` holds one descriptor for the whole life of the link, whichever socket it uses.
     """
 
-    _LOOK_AFTER = 0.05
+    _LOOK_AFTER = 0.001
     _LINGER = 1.0
 
     def __init__(self, endpoints: Endpoints) -> None:
@@ -292,6 +292,7 @@ class StreamLink:
         self._changes: list[bool] = []
         self._up = False
         self._more = False
+        self._fresh = False
         self._since = 0.0
         self._looked = 0.0
         self.closed = False
@@ -341,7 +342,7 @@ class StreamLink:
             if not isinstance(error, OSError) or error.errno not in NOT_CONNECTED:
                 self._lose()
             return
-        self._more = connection.more
+        self._more, self._fresh = connection.more, self._up
         if not self._up and connection.up:
             self._up = True
             self._dialer.succeeded()
@@ -361,7 +362,10 @@ class StreamLink:
 
     def changes(self, now: float) -> Sequence[bool]:
         """Connect, if need be, and return ups (True) and downs (False) since the last time."""
-        if not self._up or now - self._looked > self._LOOK_AFTER:
+        if self._fresh:
+            self._fresh, self._looked = False, now
+        elif not self._up or now - self._looked > self._LOOK_AFTER:
+            # The connection may be gone without anybody having looked.
             self._progress(now)
         if not self._changes:
             return ()
@@ -378,7 +382,6 @@ class StreamLink:
         elif not self._up and (now - self._since > Dialer.HANDSHAKE or self._refused()):
             self._lose()
         if self._connection is not None:
-            # After a pause the connection may be gone without anybody having looked.
             self._read()
 
     def _refused(self) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import signal
 import sys
 from collections.abc import Callable, Mapping
@@ -26,6 +25,7 @@ from ..config import (
 )
 from ..endpoints import Endpoints
 from ..errors import ConfigError
+from .stderr import StderrLog
 
 __all__ = ["main"]
 
@@ -70,7 +70,6 @@ def main(config: str | None, check: bool, show_config: bool, **flags: str | None
             _show(settings, describe_file(config))
         if show_config and not check:
             return
-        _set_up_log(settings["log_level"].value)
         broker = Broker(endpoints, limits=_limits(settings))
     except ConfigError as error:
         click.echo(f"rocbroker: {error}", err=True)
@@ -87,7 +86,8 @@ def main(config: str | None, check: bool, show_config: bool, **flags: str | None
     _stop_on_signals(broker)
     click.echo(f"rocbroker ready {_addresses(broker.endpoints)}")
     sys.stdout.flush()
-    broker.run()
+    with StderrLog(settings["log_level"].value):
+        broker.run()
 
 
 def _addresses(where: Endpoints) -> str:
@@ -125,11 +125,6 @@ def _stop_on_signals(broker: Broker) -> None:
 
     signal.signal(signal.SIGINT, stop)
     signal.signal(signal.SIGTERM, stop)
-
-
-def _set_up_log(level: str | None) -> None:
-    logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr)
-    del level
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from ..errors import ConfigError
-from .options import OPTIONS, Setting, as_toml, did_you_mean
+from .options import OPTIONS, Setting, as_toml, did_you_mean, shown
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -155,7 +155,7 @@ def _settings(location: _Location, text: str, document: dict[str, Any]) -> dict[
         option = OPTIONS.get(key)
         if option is None:
             meant = did_you_mean(key, OPTIONS)
-            raise ConfigError(f"{place}: there is no option {key!r}: {meant}")
+            raise ConfigError(f"{place}: there is no option {shown(key)}: {meant}")
         if not (isinstance(value, str) and option.type is str and not value.strip()):
             settings[key] = Setting(option.check(value, place), place)
     return settings

@@ -18,7 +18,7 @@ from typing import Any, Final, Literal
 from ..endpoints import DEFAULT_BASE_PORT, MAX_BASE_PORT
 from ..errors import ConfigError
 
-__all__ = ["OPTIONS", "Option", "Setting", "Value", "as_toml", "did_you_mean"]
+__all__ = ["OPTIONS", "Option", "Setting", "Value", "as_toml", "did_you_mean", "shown"]
 
 Value = str | int | float
 
@@ -85,8 +85,9 @@ class Option:
         pattern = r"-?[0-9]{1,18}" if self.type is int else r"-?[0-9]{1,18}(\.[0-9]{1,18})?"
         if re.fullmatch(pattern, text) and self._in_range(value := self.type(text)):
             return value
-        shown = repr(text) if len(text) <= 60 else f"{text[:40]!r}..."
-        raise ConfigError(f"{place}: {shown} is not {self.takes}: write one like {self.default}.")
+        raise ConfigError(
+            f"{place}: {shown(text)} is not {self.takes}: write one like {self.default}."
+        )
 
     def check(self, value: object, place: str) -> Value:
         """The value as the configuration file has it.
@@ -116,11 +117,18 @@ class Option:
             if text.lower() in self.choices:
                 return text.lower()
             meant = did_you_mean(text, self.choices)
-            raise ConfigError(f"{place}: {text!r} is no value for {self.name}: {meant}")
+            raise ConfigError(f"{place}: {shown(text)} is no value for {self.name}: {meant}")
         # This refuses the lone surrogates of undecodable bytes too: no file could hold them.
         if not text.isprintable():
-            raise ConfigError(f"{place}: {text!r} holds a control character: write it without.")
+            raise ConfigError(
+                f"{place}: {shown(text)} holds a control character: write it without."
+            )
         return text
+
+
+def shown(text: str) -> str:
+    """A text as a complaint quotes it: escaped, and never longer than a line."""
+    return repr(text) if len(text) <= 60 else f"{text[:40]!r}..."
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import difflib
 import itertools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, TypeAlias
 
@@ -109,15 +109,26 @@ class Stop:
     """The broker ends: tell everybody."""
 
 
+Observer: TypeAlias = Callable[[str, dict[str, Any]], None]
+
 Event: TypeAlias = Arrived | Unreachable | StoodStill | Drained | Tick | Stop
 
 
 class BrokerCore:
-    """Routes calls by object id. ``broker_id`` names this run of the broker."""
+    """Routes calls by object id. ``broker_id`` names this run of the broker.
 
-    def __init__(self, broker_id: str, limits: Limits | None = None) -> None:
+    ``observe`` hears of what people want to know: a word and its facts, for each server
+    that is ``serving``, on ``standby``, ``held``, ``refused``, ``silent``, ``heard`` again,
+    has ``left`` or is ``lost``; and of ``unsound`` ones, ``unknown`` objects, and how long
+    the broker ``stood still``.
+    """
+
+    def __init__(
+        self, broker_id: str, limits: Limits | None = None, observe: Observer | None = None
+    ) -> None:
         self.broker_id = broker_id
         self.limits = limits or Limits()
+        self._observe: Observer = observe or _nobody
         self.counters = Counters()
         self.registry = Registry()
         self._workers = self.registry.workers
@@ -156,7 +167,7 @@ class BrokerCore:
             self.counters.dropped_malformed += 1
         elif frames[2] == WORKER:
             self._on_worker(frames, now, out)
-        elif frames[2] == CLIENT and len(frames) > 4:
+        elif frames[2] == CLIENT and len(frames) > 4 and type(frames[3]) is bytes:
             self._on_request(frames[0], frames[3], frames[4:], now, out)
         else:
             self.counters.dropped_malformed += 1
@@ -192,8 +203,8 @@ class BrokerCore:
         body = parse_body(frames[0])
         ttl = self.limits.unstated_patience if body.ttl is None else body.ttl
         ttl = min(ttl, self.limits.longest_wait)
-        arrived = now - self._age
-        return WaitingCall(client, frames, body, arrived, arrived + ttl, control)
+        age = self._age
+        return WaitingCall(client, frames, body, now, now + ttl - age, control, age)
 
     def _hand_over(
         self, worker: Worker, client: bytes, body: list[Buffer], out: list[Effect]
@@ -216,7 +227,7 @@ class BrokerCore:
             name = service.name.decode()
             self.registry.drop_if_unused(service)
             self._fail(
-                call.client, service.name, call.body, errors.QueueFull,
+                call.client, call.asked(service.name), call.body, errors.QueueFull,
                 f"{name}: {service.waiting.count} calls wait for it already; this one was not"
                 " taken. Call less often, or share the load with policy='pool'.", out,
             )  # fmt: skip
@@ -246,12 +257,12 @@ class BrokerCore:
         name = service.name.decode()
         if service.serving:
             self._fail(
-                call.client, service.name, call.body, errors.Expired,
+                call.client, call.asked(service.name), call.body, errors.Expired,
                 f"{name}: the call's time was over before its turn came; it was not executed."
                 " The object is busy: allow a longer timeout.", out,
             )  # fmt: skip
         else:
-            self._fail_absent(call.client, service.name, call.body, out)
+            self._fail_absent(call.client, call.asked(service.name), call.body, out)
 
     # ---- object ids that nobody serves
 
@@ -261,9 +272,9 @@ class BrokerCore:
         patient = call.body.waits or not call.body.sound or recent
         known = name in self._services
         if not patient or mdp.object_id_problem(name) is not None:
-            self._fail_absent(call.client, name, call.body, out)
+            self._fail_absent(call.client, call.asked(name), call.body, out)
         elif not known and self._absent_objects() >= self.limits.absent_objects:
-            self._fail_absent(call.client, name, call.body, out)
+            self._fail_absent(call.client, call.asked(name), call.body, out)
         else:
             if recent and not call.body.waits and lost_at is not None:
                 call.deadline = min(call.deadline, lost_at + LOST_AFTER)
@@ -274,7 +285,8 @@ class BrokerCore:
 
     def _fail_absent(self, client: bytes, name: bytes, body: Body, out: list[Effect]) -> None:
         self.counters.refused_unknown_object += 1
-        text = name.decode(errors="backslashreplace")
+        text = name.decode(errors="backslashreplace").removesuffix("!")
+        self._observe("unknown", {"object": text})
         near = self._nearest(text)
         hint = f" Did you mean {' or '.join(map(repr, near))}?" if near else ""
         if not near:
@@ -424,7 +436,8 @@ class BrokerCore:
     def _on_ready(
         self, rid: bytes, known: Worker | None, rest: list[Any], now: float, out: list[Effect]
     ) -> None:
-        name: bytes = rest[0] if rest else b""
+        # An object id that is a large frame is too long anyway.
+        name: bytes = rest[0] if rest and type(rest[0]) is bytes else b""
         properties = mdp.parse_properties(rest[1]) if len(rest) > 1 else None
         greeted = len(rest) > 1
         problem = mdp.object_id_problem(name)
@@ -437,6 +450,7 @@ class BrokerCore:
             problem = "The properties in READY are not what spec/wire.md asks for"
         if problem is not None:
             self.counters.dropped_malformed += 1
+            self._observe("unsound", {"problem": problem})
             self._disconnect(rid, greeted, Reason(errors.ProtocolError.code, problem), out)
             return
         self._admit(rid, name, properties, now, out)
@@ -450,6 +464,7 @@ class BrokerCore:
         service = self.registry.service(name)
         worker = Worker(rid, service, properties, now)
         state = self.registry.admit(worker)
+        self._note(state, worker)
         self._greet(worker, out)
         if state == "held":
             for holder in service.serving:
@@ -466,12 +481,14 @@ class BrokerCore:
         service = worker.service
         if worker.stalled:
             worker.stalled = False
+            self._note("heard", worker)
             self._dispatch(service, now, out)
         if worker.state != "serving":
             return
         for other in [other for other in service.others if other.state == "held"]:
             self.counters.refused_object_id_taken += 1
             self.registry.remove(other)
+            self._note("refused", other, holder=worker.describe())
             name, facts = service.name.decode(), worker.properties
             since = now - worker.since
             message = f"The object id {name!r} is taken: {worker.describe()} shares it"
@@ -490,6 +507,7 @@ class BrokerCore:
         """A worker is gone, by its own word or without one: tell who waits for it."""
         service = worker.service
         self.registry.remove(worker)
+        self._note("lost" if lost else "left", worker, calls=len(worker.held_calls))
         if lost:
             self.counters.servers_lost += 1
         for token, text in worker.held_calls.items():
@@ -504,6 +522,7 @@ class BrokerCore:
             )  # fmt: skip
         promoted = self.registry.promote(service)
         while promoted is not None:
+            self._note("serving", promoted)
             self._greet(promoted, out)
             self._dispatch(service, now, out)
             promoted = None if promoted.properties.policy != "pool" else self._join(service, out)
@@ -515,7 +534,7 @@ class BrokerCore:
         for call in [call for call in service.waiting if not call.body.waits]:
             service.waiting.remove(call)
             self._waiting_bytes -= call.size
-            self._fail_absent(call.client, service.name, call.body, out)
+            self._fail_absent(call.client, call.asked(service.name), call.body, out)
         self.registry.drop_if_unused(service)
 
     def _join(self, service: Service, out: list[Effect]) -> Worker | None:
@@ -528,11 +547,17 @@ class BrokerCore:
                 return other
         return None
 
+    def _note(self, what: str, worker: Worker, **facts: Any) -> None:
+        """Tell the observer what has become of a server."""
+        object_id = worker.service.name.decode()
+        self._observe(what, {"object": object_id, "server": worker.describe(), **facts})
+
     # ---- time
 
     def _on_stood_still(self, seconds: float) -> None:
         """The silence of others during our own standstill was not theirs."""
         self._age += seconds
+        self._observe("stood still", {"seconds": seconds})
         for worker in self._workers.values():
             worker.heard += seconds
 
@@ -548,7 +573,10 @@ class BrokerCore:
                 )
                 self._leave(worker, now, out, lost=True)
                 continue
-            worker.stalled = worker.stalls(now)
+            # Until its next sign of life: our own standstill excuses its silence later on.
+            if not worker.stalled and worker.stalls(now):
+                worker.stalled = True
+                self._note("silent", worker, seconds=now - worker.heard)
             if worker.held_calls or self._beats % 2:
                 out.append([worker.rid, EMPTY, WORKER, mdp.HEARTBEAT])
         for service in list(self._services.values()):
@@ -567,18 +595,19 @@ class BrokerCore:
             self.counters.dropped_unreachable_peer += 1
             return
         token = frames[4] if len(frames) > 6 else b""
-        name = worker.service.name
-        # It never left the broker, so another server may have it.
-        returned = worker.held_calls.pop(token, None) is not None
-        worker.credit += returned
-        lane = worker.controls.pop(token, None)
-        self._leave(worker, now, out, lost=True)
+        service = worker.service
         client, body = token[:-TOKEN_NUMBER], frames[6:]
-        if returned:
-            self.counters.requests -= 1
-            self._on_request(client, name, body, now, out)
-        elif lane is not None:
-            self._on_absent(name, self._call(client, body, now, control=True), now, out)
+        lane = worker.controls.pop(token, None)
+        if worker.held_calls.pop(token, None) is not None:
+            # It never left the broker, so another server may have it, in its old place.
+            worker.credit += 1
+            call = self._call(client, body, now)
+            service.waiting.put_back(call)
+            self._waiting_bytes += call.size
+        self._leave(worker, now, out, lost=True)
+        if lane is not None:
+            self._on_absent(service.name, self._call(client, body, now, True), now, out)
+        self._dispatch(service, now, out)
 
     def _on_stop(self, now: float, out: list[Effect]) -> None:
         reason = Reason(errors.BrokerUnreachable.code, "The broker was stopped.")
@@ -588,7 +617,7 @@ class BrokerCore:
         # The rest see the connection go: a long queue does not make the end a long one.
         for service, call in itertools.islice(waiting, _ANSWERED_AT_STOP):
             self._fail(
-                call.client, service.name, call.body, errors.BrokerUnreachable,
+                call.client, call.asked(service.name), call.body, errors.BrokerUnreachable,
                 f"{service.name.decode()}: the broker was stopped; the call was not executed.",
                 out,
             )  # fmt: skip
@@ -636,6 +665,10 @@ class BrokerCore:
         for worker in self._workers.values():
             if worker.credit > 0 and not worker.stalled and worker.state == "serving":
                 assert not worker.service.waiting.count, "a call waits beside free credit"
+
+
+def _nobody(what: str, facts: dict[str, Any]) -> None:
+    """The observer when nobody observes."""
 
 
 def _object(service: Service) -> dict[str, Any]:

@@ -14,7 +14,8 @@ Rules:
 * Nothing is sent twice.
 * A reply is matched by its JSON-RPC id and by nothing else; a late one is counted.
 * At its deadline a sent call is withdrawn on the control lane, and the verdict says
-  what became of it. A broker that did not greet us may be a stock one: it gets
+  what became of it. What was sent over a connection that is lost is withdrawn over the
+  next one, before anything else: nothing of it begins after a later call. A broker that did not greet us may be a stock one: it gets
   nothing beyond 7/MDP, and silence of it means nothing.
 """
 
@@ -29,7 +30,7 @@ import msgspec
 
 from .. import errors
 from ..wire import mdp
-from ..wire.jsonrpc import Response, encode_request, parse_responses
+from ..wire.jsonrpc import ErrorObject, Response, encode_request, parse_responses
 from ..wire.mdp import CLIENT, EMPTY
 from ..wire.values import Buffer
 from .effects import Effect, Reopen
@@ -125,6 +126,11 @@ class _About(msgspec.Struct):
     version: int = 0
 
 
+class _Late(msgspec.Struct):
+    late: float = 0.0
+
+
+_late = msgspec.json.Decoder(_Late)
 _verdict = msgspec.json.Decoder(_Verdict)
 _about = msgspec.json.Decoder(_About)
 _method_text: dict[str, bytes] = {}
@@ -153,8 +159,11 @@ class CallerCore:
         self._calls: dict[int, Call] = {}
         self._verdicts: dict[int, Call] = {}
         self._queue: deque[Call] = deque()
+        self._withdrawals: dict[int, tuple[float, list[Any]]] = {}
+        self._unsent_withdrawals: set[int] = set()
         self._number = 0
         self._greeting = 0
+        self._clock = 0
         self._pings: set[int] = set()
         self._heard = 0.0
         self._pinged = 0.0
@@ -180,19 +189,20 @@ class CallerCore:
         call.deadline = now + timeout
         self._calls[call.number] = call
         self._wake_at = min(self._wake_at, call.deadline, now + _PING_AFTER)
-        if self.up and not self._queue:
+        if self.up and not self._queue and not self._unsent_withdrawals:
             self._send(call, now, out)
         else:
             call.state = "queued"
             self._queue.append(call)
 
     def _send(self, call: Call, now: float, out: list[Effect]) -> None:
-        extension = b'{"call":"%b.%d","ttl":%.6f,"at":%.6f%b}' % (
+        extension = b'{"call":"%b.%d","ttl":%.6f,"at":%.6f%b%b}' % (
             self.instance,
             call.number,
             call.deadline - now,
             now,
             b',"wait":true' if call.waits or call.object_id in self.reached else b"",
+            b',"clock":%d' % self._clock if self._clock else b"",
         )
         text = encode_request(_quoted(call.method), call.params, call.number, extension)
         call.state = "sent"
@@ -211,6 +221,8 @@ class CallerCore:
             elif number == self._greeting:
                 self._pings.discard(number)
                 self._greeting = 0
+            elif number in self._withdrawals:
+                self._unsent_withdrawals.add(number)
         self._retry_at = now + _RETRY
         self._wake_at = min(self._wake_at, self._retry_at)
 
@@ -219,8 +231,7 @@ class CallerCore:
         if call.done:
             return
         if call.state == "sent" and self.up and self.broker is not None:
-            self._send_withdrawal(call, now, out)
-            self._verdicts.pop(call.verdict_number, None)
+            out.append(self._recall(call))
         self._end(call, errors.Closed(f"{call.name}: abandoned by its caller.", executed=None))
 
     def _end(self, call: Call, error: errors.RocError | None) -> None:
@@ -239,11 +250,15 @@ class CallerCore:
         """A connection to a broker stands: ask who it is, and send what waits."""
         self.up = True
         self._heard = self._pinged = now
+        self._forget_withdrawals(now)
         self._greeting = self._ping(now, out)
         self.send_queued(now, out)
 
     def send_queued(self, now: float, out: list[Effect]) -> None:
-        """Send what the queue holds."""
+        """Send what waits: withdrawals, then the queue."""
+        if self.up and self._unsent_withdrawals:
+            out += [self._withdrawals[number][1] for number in sorted(self._unsent_withdrawals)]
+            self._unsent_withdrawals.clear()
         while self._queue and self.up:
             call = self._queue.popleft()
             if call.deadline > now:
@@ -254,10 +269,15 @@ class CallerCore:
 
     def link_down(self, why: str = "") -> None:
         """The connection is gone: what was sent cannot be known, what was not waits."""
+        lost = [call for call in self._calls.values() if call.state != "queued"]
+        if self.broker is not None:
+            for call in lost:
+                self._recall(call)
+        self._unsent_withdrawals = set(self._withdrawals)
         self.up = False
         self.broker = None
         self._pings.clear()
-        for call in [call for call in self._calls.values() if call.state != "queued"]:
+        for call in lost:
             message = (
                 f"{call.name}: the broker at {self.address} went away in mid-call{why};"
                 " whether the call was executed cannot be known."
@@ -286,14 +306,18 @@ class CallerCore:
                 self.late += 1
             return
         for response in responses:
-            self._on_response(response, frames)
+            self._on_response(response, frames, now)
 
-    def _on_response(self, response: Response, frames: list[Any]) -> None:
+    def _on_response(self, response: Response, frames: list[Any], now: float) -> None:
         number = response.id
         call = self._calls.get(number) if isinstance(number, int) else None
         if call is not None:
-            if response.error is msgspec.UNSET:
+            if isinstance(response.error, msgspec.UnsetType):
                 self.reached.add(call.object_id)
+            elif _lateness(response.error) > now - (call.sent_at or now):
+                # It cannot have been under way for longer than until its answer: our clock
+                # stood still, or the server's compares us with something it should not.
+                self._clock += 1
             call.response = response
             call.frames = frames
             self._end(call, None)
@@ -303,6 +327,9 @@ class CallerCore:
             self._pings.discard(number)
             if number == self._greeting:
                 self._on_greeting(response)
+        elif number in self._withdrawals and isinstance(number, int):
+            del self._withdrawals[number]
+            self._unsent_withdrawals.discard(number)
         else:
             self.late += 1
 
@@ -328,6 +355,7 @@ class CallerCore:
             if self.up and not self._greeting:
                 self._greeting = self._ping(now, out)
             self.send_queued(now, out)
+        self._forget_withdrawals(now)
         self._end_what_is_over(now, out)
         self._watch_broker(now, out)
         times = [
@@ -365,18 +393,30 @@ class CallerCore:
             self._end(call, self._unsent_error(call))
         elif self.broker is not None and self.up:
             call.state = "withdrawing"
-            self._send_withdrawal(call, now, out)
+            out.append(self._withdrawal(call))
+            call.verdict_number = self._number
+            self._verdicts[self._number] = call
         else:
             self._end(call, self._timeout_error(call, now, None))
 
-    def _send_withdrawal(self, call: Call, now: float, out: list[Effect]) -> None:
+    def _recall(self, call: Call) -> list[Any]:
+        """Withdraw a call that ends here; again over each next connection, until answered."""
+        frames = self._withdrawal(call)
+        self._withdrawals[self._number] = call.deadline, frames
+        return frames
+
+    def _forget_withdrawals(self, now: float) -> None:
+        """What is past its deadline is begun by nobody."""
+        for number in [n for n, (deadline, _) in self._withdrawals.items() if deadline <= now]:
+            del self._withdrawals[number]
+            self._unsent_withdrawals.discard(number)
+
+    def _withdrawal(self, call: Call) -> list[Any]:
         self._number += 1
-        call.verdict_number = self._number
-        self._verdicts[self._number] = call
         params = b'{"call":"%b.%d"}' % (self.instance, call.number)
         text = encode_request(b'"rpc.cancel"', params, self._number)
         lane = call.object_id.rstrip("!").encode() + b"!"
-        out.append([EMPTY, CLIENT, lane, text])
+        return [EMPTY, CLIENT, lane, text]
 
     def _on_verdict(self, call: Call, response: Response) -> None:
         verdict = _Verdict()
@@ -423,6 +463,12 @@ class CallerCore:
 
     # ---- looking inside
 
+    def close(self, out: list[Effect]) -> bool:
+        """The client closes: withdraw what was sent. True if withdrawals may still have to leave."""
+        if self.up and self.broker is not None:
+            out += [self._recall(call) for call in self._calls.values() if call.state != "queued"]
+        return bool(self._withdrawals)
+
     def fail_all(self, error: errors.RocError) -> list[Call]:
         """End every open call, as the client closes; returns them."""
         calls = list(self._calls.values())
@@ -450,6 +496,17 @@ class CallerCore:
         queued = sum(call.state == "queued" for call in self._calls.values())
         assert queued == len(self._queue)
         assert all(call.state == "withdrawing" for call in self._verdicts.values())
+        assert self._unsent_withdrawals <= set(self._withdrawals)
+
+
+def _lateness(error: ErrorObject) -> float:
+    """By how much the server believes that the request was late; 0 if that is not the reason."""
+    if error.code != errors.Expired.code or isinstance(error.data, msgspec.UnsetType):
+        return 0.0
+    try:
+        return _late.decode(error.data).late
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return 0.0
 
 
 def _number_in(text: bytes) -> int:

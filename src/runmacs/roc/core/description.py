@@ -16,12 +16,14 @@ import inspect
 import sys
 import types
 import typing
-from typing import Any, Final
+from collections.abc import Callable
+from typing import Any, Final, NamedTuple
 
 from .kinds import (
     MISSING,
     class_name,
     find,
+    is_enterable,
     kind_of,
     namespace_of,
     own_dict,
@@ -29,6 +31,7 @@ from .kinds import (
     stored_value,
 )
 from .offers import CODE, METHOD, PLAIN, Entry, Offer
+from .selection import HIDDEN, NAMED, SHARED, WAY, Verdict
 from .signatures import (
     annotation_text,
     clean_text,
@@ -38,46 +41,102 @@ from .signatures import (
     signature_text,
     unbound_signature,
 )
+from .special import judged_by
 
-__all__ = ["describe_object"]
+__all__ = ["View", "describe_object"]
 
 OPENRPC: Final = "1.3.2"
 
 
-def describe_object(obj: object, offer: Offer, object_id: str, path: str = "") -> dict[str, Any]:
+class View(NamedTuple):
+    """How much of an object is seen.
+
+    Attributes:
+        offer_of: what a nested object offers.
+        verdict: what of the object's own members is shared.
+        readonly: whether nothing can be set.
+    """
+
+    offer_of: Callable[[object], Offer] = lambda obj: Offer(type(obj))
+    verdict: Callable[[str], Verdict] = lambda name: SHARED
+    readonly: bool = False
+
+    def specials(self, offer: Offer) -> list[str]:
+        """The special methods that can be used."""
+        return [name for name in offer.specials if self.verdict(judged_by(name)) != HIDDEN]
+
+
+def describe_object(
+    obj: object, offer: Offer, object_id: str, path: str = "", view: View | None = None
+) -> dict[str, Any]:
     """The OpenRPC document of ``obj``; what is in it must not be changed."""
-    methods: list[dict[str, Any]] = []
-    attributes: list[dict[str, Any]] = []
-    objects: list[dict[str, Any]] = []
-    annotations = _annotations_of(_class_of(obj))
+    view = view or View()
+    members = _Members(obj, offer, view)
     for name, entry, value in offer.members(obj):
-        if entry is not None and entry.how == METHOD:
-            methods.append(_kept(entry, _method_of_class, name, obj))
-            continue
-        if entry is not None and entry.how != PLAIN:
-            described = _kept(entry, _attribute_of_class, name, obj)
-            attributes.append(_annotated(described, annotations))
-            continue
-        writable = entry is None or entry.writable
-        value = value if entry is None else entry.raw
-        kind = kind_of(value)
-        if kind == "value":
-            attributes.append(_annotated({"name": name, "writable": writable}, annotations))
-        elif kind == "method":
-            methods.append(_method(name, followed_signature(value), _doc_of_value(value)))
-        elif kind == "object":
-            objects.append(_object(name, value))
+        verdict = view.verdict(name)
+        if verdict != HIDDEN:
+            members.add(name, entry, value, verdict)
     title = f"{object_id}.{path}" if path else object_id
     info = {"title": title, "version": "1", "description": _doc_of_shared(obj)}
-    return {
+    document = {
         "openrpc": OPENRPC,
         "info": info,
-        "methods": methods,
+        "methods": members.methods,
         "x-class": clean_text(class_name(_class_of(obj), qualified=True)),
         "x-path": path,
-        "x-attributes": attributes,
-        "x-objects": objects,
+        "x-attributes": members.attributes,
+        "x-objects": members.objects,
+        "x-special": view.specials(offer),
     }
+    if "call" in document["x-special"]:
+        document["x-call"] = _method("", followed_signature(obj), _doc_of_value(obj))
+    return document
+
+
+class _Members:
+    """The members of one object, described."""
+
+    def __init__(self, obj: object, offer: Offer, view: View) -> None:
+        self.methods: list[dict[str, Any]] = []
+        self.attributes: list[dict[str, Any]] = []
+        self.objects: list[dict[str, Any]] = []
+        self._obj = obj
+        self._offer = offer
+        self._view = view
+        self._annotations = _annotations_of(_class_of(obj))
+
+    def add(self, name: str, entry: Entry | None, value: Any, verdict: Verdict) -> None:
+        if entry is not None and entry.how == METHOD:
+            if verdict != WAY:
+                self.methods.append(_kept(entry, _method_of_class, name, self._obj))
+        elif entry is not None and entry.how != PLAIN:
+            described = _kept(entry, _attribute_of_class, name, self._obj)
+            self._add_attribute(described, verdict)
+        else:
+            writable = entry is None or entry.writable
+            self._add_stored(name, value if entry is None else entry.raw, writable, verdict)
+
+    def _add_stored(self, name: str, value: Any, writable: bool, verdict: Verdict) -> None:
+        kind = kind_of(value)
+        if kind == "value":
+            self._add_attribute({"name": name, "writable": writable}, verdict)
+        called = kind == "method" or (kind == "class" and self._is_named(name, verdict))
+        if called and verdict != WAY:
+            self.methods.append(_method(name, followed_signature(value), _doc_of_value(value)))
+        if kind == "object" or (kind == "method" and is_enterable(value)):
+            nested = self._view.offer_of(value)
+            if kind == "object" or nested.names(value):
+                self.objects.append(_object(name, value, nested))
+
+    def _is_named(self, name: str, verdict: Verdict) -> bool:
+        return verdict == NAMED or self._offer.marks.calls(name)
+
+    def _add_attribute(self, described: dict[str, Any], verdict: Verdict) -> None:
+        if verdict == WAY:
+            return
+        described = _annotated(described, self._annotations)
+        fixed = self._view.readonly or self._offer.is_readonly(described["name"])
+        self.attributes.append({**described, "writable": False} if fixed else described)
 
 
 def _class_of(obj: object) -> type:
@@ -202,12 +261,13 @@ def _own_annotations(cls: type) -> dict[str, Any]:
     return found.copy() if type(found) is dict else {}
 
 
-def _object(name: str, value: object) -> dict[str, Any]:
+def _object(name: str, value: object, offer: Offer) -> dict[str, Any]:
     cls = type(value)
     return {
         "name": name,
         "class": clean_text(class_name(cls, qualified=True)),
         "summary": _first_line(_doc_of_class(cls)),
+        "x-special": list(offer.specials),
     }
 
 

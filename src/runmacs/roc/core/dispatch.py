@@ -15,7 +15,9 @@ Rules:
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Sequence
+from types import CoroutineType
 from typing import Any, NamedTuple
 
 import msgspec
@@ -35,10 +37,12 @@ from ..wire.jsonrpc import (
 from ..wire.values import Buffer, decode_arguments, encode_value
 from .raised import facts_of, message_of
 from .sharing import ArgumentsRefused, MemberRefused, Refusal, SharedObject
+from .special import SPECIAL
 
 __all__ = ["Dispatcher"]
 
 _CONTROL_METHODS = ("rpc.ping", "rpc.discover")
+_ON_MEMBERS = ("rpc.get", "rpc.set", "rpc.special")
 
 
 class _Reply(NamedTuple):
@@ -63,7 +67,13 @@ class Dispatcher:
         interrupted: tells a KeyboardInterrupt of the process from one that the method
             raised by itself.
         limit: bytes that one reply may have, over all its frames.
+
+    Attributes:
+        run_coroutine: runs what an ``async def`` method gives, and returns its result;
+            None where there is nobody to do so.
     """
+
+    run_coroutine: Callable[[CoroutineType[Any, Any, Any]], object] | None = None
 
     def __init__(
         self,
@@ -105,6 +115,8 @@ class Dispatcher:
     def _execute(self, request: Request, received: Sequence[Buffer], reply: _Reply) -> bytes | None:
         try:
             result = self._prepare(request, received)()
+            if type(result) is CoroutineType:
+                result = self._awaited(result)
         except Refusal as refusal:
             return self._fail(request, refusal)
         except BaseException as error:
@@ -113,6 +125,12 @@ class Dispatcher:
             return self._raised(request, error)
         reply_id = request.reply_id
         return None if reply_id is None else self._result(request, reply_id, result, reply)
+
+    def _awaited(self, coroutine: CoroutineType[Any, Any, Any]) -> object:
+        if self.run_coroutine is None:
+            coroutine.close()
+            raise MemberRefused("it is async, and this server runs no event loop")
+        return self.run_coroutine(coroutine)
 
     def _result(
         self, request: Request, reply_id: bytes, result: object, reply: _Reply
@@ -127,7 +145,7 @@ class Dispatcher:
             del reply.buffers[mark:]
             code, why = INTERNAL_ERROR, f"it raised {message_of(error)}"
             if isinstance(error, errors.LocalProtocolError):
-                code, why = error.code, error.message
+                code, why = error.code, error.message.removeprefix("result cannot be sent: ")
             message = f"{self._name(request)} was executed, but its result cannot be sent: {why}"
             return self._error(request, code, message, True)
         return encode_result(reply_id, text)
@@ -145,6 +163,9 @@ class Dispatcher:
             name, value = _expect(method, args, kwargs, 2)
             _strings(method, [name], {}, 1)
             return lambda: self.shared.set(name, value)
+        if method == "rpc.special":
+            path, name = _strings(method, args[:2], {}, 2)
+            return self.shared.special(path, name, args[2:], kwargs)
         if method == "rpc.discover":
             names = _strings(method, args, kwargs, len(args[:1]))
             return lambda: self.shared.describe(*names)
@@ -177,13 +198,13 @@ class Dispatcher:
         return f"{self.shared.object_id}.{self._member(request)}"
 
     def _member(self, request: Request) -> str:
-        if request.method in ("rpc.get", "rpc.set") and request.params is not msgspec.UNSET:
-            try:
-                first = msgspec.json.decode(request.params, type=list[Any])[:1]
-            except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-                first = []
-            if first and isinstance(first[0], str):
-                return first[0]
+        if request.method in _ON_MEMBERS and request.params is not msgspec.UNSET:
+            names = _first_names(request.params)
+            if request.method == "rpc.special" and len(names) == 2:
+                method = SPECIAL.get(names[1], names[1])
+                return f"{names[0]}.{method}" if names[0] else method
+            if names and request.method != "rpc.special":
+                return names[0]
         return request.method
 
     def _fail(self, request: Request, refusal: errors.RocError) -> bytes | None:
@@ -220,6 +241,17 @@ class Dispatcher:
             **(data if isinstance(data, dict) else {}),
         }
         return encode_error(request.reply_id, code, message, facts)
+
+
+def _first_names(params: msgspec.Raw) -> list[str]:
+    """The strings that begin the parameters, two at most, as far as they can be read."""
+    try:
+        found = msgspec.json.decode(params)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return []
+    found = found.get("*") if isinstance(found, dict) else found
+    first = found[:2] if isinstance(found, list) else []
+    return [*itertools.takewhile(lambda name: isinstance(name, str), first)]
 
 
 def _expect(method: str, args: Sequence[Any], kwargs: dict[str, Any], count: int) -> Sequence[Any]:

@@ -49,6 +49,7 @@ _mro_of = type.__dict__["__mro__"].__get__
 _namespace_descriptor = type.__dict__["__dict__"].__get__
 _name_of = type.__dict__["__name__"].__get__
 _qualname_of = type.__dict__["__qualname__"].__get__
+_module_of = type.__dict__["__module__"].__get__
 
 _ROUTINES = (
     types.FunctionType,
@@ -157,7 +158,11 @@ def class_name(cls: type, *, qualified: bool = False) -> str:
     """The name of a class; with ``qualified`` as ``package.module.Outer.Inner``."""
     if not qualified:
         return str(_name_of(cls))
-    module = namespace_of(cls).get("__module__")
+    try:
+        # A class that is written in C has it in its name, and not in its dictionary.
+        module = _module_of(cls)
+    except AttributeError:
+        module = None
     if type(module) is not str:
         module = "builtins"
     return f"{module}.{_qualname_of(cls)}"

@@ -8,13 +8,17 @@ Rules:
   that much older than it looks.
 * A message may have been late on its way. `Transit` compares the sender's clock in
   it with the best that was ever seen from that sender: what exceeds it is delay.
-  Clocks drift, so the best seen loses its force by 0.05 % of the time since.
+  Clocks drift, so the best seen loses its force by 0.05 % of the time since. A sender
+  whose clock stood still, as some do while a computer sleeps, would look late for ever:
+  when it hears so, but sees that its messages are answered in time, it gives its clock
+  another number, and is compared with itself anew.
 * The clock behind ``now`` runs through suspend.
 """
 
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Hashable
 
 __all__ = [
     "BEAT",
@@ -94,9 +98,9 @@ class Transit:
     SENDERS = 1024
 
     def __init__(self) -> None:
-        self._best: OrderedDict[str, tuple[float, float]] = OrderedDict()
+        self._best: OrderedDict[Hashable, tuple[float, float]] = OrderedDict()
 
-    def age(self, sender: str, sent: float, now: float) -> float:
+    def age(self, sender: Hashable, sent: float, now: float) -> float:
         """Seconds that a message was longer on its way than the quickest one before it."""
         offset = now - sent
         best = self._best.get(sender)

@@ -5,6 +5,7 @@ Rules:
 * What a class offers is decided once, from the dictionaries of its method resolution
   order; what an instance keeps in its own dictionary is looked up each time.
 * The lookups are those of `kinds`, which run nobody's code.
+* What its author's marks keep back is not on offer, and looks as if it were not there.
 * A module offers its ``__all__``, else what it defines itself.
 """
 
@@ -13,9 +14,10 @@ from __future__ import annotations
 import functools
 import types
 import typing
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, Final, Literal, TypeAlias
 
+from .arguments import attribute_hint
 from .kinds import (
     CLASSES,
     MISSING,
@@ -28,6 +30,9 @@ from .kinds import (
     static_mro,
     stored_value,
 )
+from .misfits import Hint
+from .selection import Marks
+from .special import specials_of
 
 __all__ = ["CODE", "METHOD", "PLAIN", "SLOT", "Entry", "Offer", "offer_of"]
 
@@ -41,6 +46,9 @@ SLOT: Final = "slot"
 """Storage in the instance itself, as ``__slots__`` makes it."""
 PLAIN: Final = "plain"
 """An ordinary object in the class's dictionary."""
+
+
+_HINTS_KEPT: Final = 16_384
 
 
 class Entry:
@@ -119,20 +127,59 @@ class Offer:
         cls: the class.
         entries: its public names.
         plain: whether `getattr` on an instance follows the ordinary rules.
+        marks: what the author of the class keeps back.
+        specials: the special methods that instances support.
     """
 
     def __init__(self, cls: type) -> None:
         self.cls = cls
-        self.entries: dict[str, Entry] = self._entries(cls)
+        self.marks = Marks(self._namespaces())
+        self._marked = self.marks.any
+        self.entries: dict[str, Entry] = {
+            name: entry for name, entry in self._entries(cls).items() if self._is_shared(name)
+        }
+        self.specials = self._specials()
         self.plain = find(cls, "__getattribute__") is object.__dict__["__getattribute__"]
         self._storage = find(cls, "__dict__")
         self._dynamic = find(cls, "__getattr__") is not MISSING
+        self._hints: dict[str, Hint | None] = {}
+
+    def _namespaces(self) -> list[Mapping[str, Any]]:
+        """The dictionaries that may hold marks."""
+        return [namespace_of(base) for base in static_mro(self.cls)]
 
     def _entries(self, cls: type) -> dict[str, Entry]:
         return {name: _entry(raw) for name, raw in _class_members(cls)}
 
+    def _specials(self) -> tuple[str, ...]:
+        return specials_of(self.cls, self._is_shared)
+
+    def _is_shared(self, name: str) -> bool:
+        return not self._marked or self.marks.shares(name)
+
+    def is_readonly(self, name: str) -> bool:
+        """Whether its author has marked a name as not to be set."""
+        return self._marked and self.marks.is_readonly(name)
+
+    def hint(self, name: str) -> Hint | None:
+        """The type hint for what an attribute is set to."""
+        if name not in self._hints:
+            if len(self._hints) >= _HINTS_KEPT:
+                self._hints.clear()
+            self._hints[name] = self._compiled_hint(name)
+        return self._hints[name]
+
+    def _compiled_hint(self, name: str) -> Hint | None:
+        entry = self.entries.get(name)
+        setter = None
+        if entry is not None and issubclass(type(entry.raw), property):
+            setter = property.__dict__["fset"].__get__(entry.raw)
+        return attribute_hint(self.cls, name, setter)
+
     def stored(self, obj: object, name: str) -> Any:
         """What the instance's own dictionary has under a public name, else `MISSING`."""
+        if self._marked and not self.marks.shares(name):
+            return MISSING
         own = read_dict(self._storage, obj)
         return MISSING if own is None else dict.get(own, name, MISSING)
 
@@ -140,11 +187,12 @@ class Offer:
         """The public names in the instance's own dictionary."""
         own = read_dict(self._storage, obj)
         # list() of a dict is one step: another thread may be adding attributes.
-        return [] if own is None else [name for name in list(dict.keys(own)) if is_public(name)]
+        names = [] if own is None else list(dict.keys(own))
+        return [name for name in names if is_public(name) and self._is_shared(name)]
 
     def is_dynamic(self, name: str) -> bool:
         """Whether a public name that is not found may be tried with ``__getattr__``."""
-        return self._dynamic
+        return self._dynamic and self._is_shared(name)
 
     def members(self, obj: object) -> Iterator[tuple[str, Entry | None, Any]]:
         """Every name on offer, sorted: name, the class's entry, the instance's value.
@@ -189,6 +237,15 @@ class _ClassOffer(Offer):
         self._shared = shared
         super().__init__(type(shared))
 
+    def _namespaces(self) -> list[Mapping[str, Any]]:
+        return [namespace_of(base) for base in static_mro(self._shared)]
+
+    def _specials(self) -> tuple[str, ...]:
+        return ()
+
+    def _compiled_hint(self, name: str) -> Hint | None:
+        return attribute_hint(self._shared, name)
+
     def _entries(self, cls: type) -> dict[str, Entry]:
         entries = {}
         for name, raw in _class_members(self._shared):
@@ -205,14 +262,20 @@ class _ModuleOffer(Offer):
     """What a module that is shared itself offers."""
 
     def __init__(self, module: types.ModuleType) -> None:
+        self._module = module
         super().__init__(type(module))
-        self.entries = {}
         name = stored_value(module, "__name__")
         self._name: object = name
         listed = (own_dict(module) or {}).get("__all__")
         self._listed: frozenset[str] | None = None
         if type(listed) is list or type(listed) is tuple:
             self._listed = frozenset(filter(is_public, listed))
+
+    def _namespaces(self) -> list[Mapping[str, Any]]:
+        return [own_dict(self._module) or {}]
+
+    def _entries(self, cls: type) -> dict[str, Entry]:
+        return {}
 
     def stored(self, obj: object, name: str) -> Any:
         if self._listed is not None and name not in self._listed:
@@ -225,7 +288,7 @@ class _ModuleOffer(Offer):
 
     def is_dynamic(self, name: str) -> bool:
         # A module may load what it lists only when it is asked for.
-        return self._listed is not None and name in self._listed
+        return self._listed is not None and name in self._listed and self._is_shared(name)
 
     def _is_defined_here(self, value: object) -> bool:
         if value is MISSING:
@@ -242,10 +305,39 @@ class _ModuleOffer(Offer):
         return type(home) is str and home == self._name
 
 
+class _FunctionOffer(Offer):
+    """What a function that is shared itself offers: to be called.
+
+    Its attributes tell of its insides: ``func`` of a partial, ``func_globals`` of one
+    that was made by Cython.
+    """
+
+    def _entries(self, cls: type) -> dict[str, Entry]:
+        return {}
+
+    def stored(self, obj: object, name: str) -> Any:
+        return MISSING
+
+    def stored_names(self, obj: object) -> list[str]:
+        return []
+
+    def is_dynamic(self, name: str) -> bool:
+        return False
+
+    def _specials(self) -> tuple[str, ...]:
+        return ("call",)
+
+
 def offer_of(instance: object) -> Offer:
     """What ``instance`` offers when it is shared itself; a class or a module may be."""
     if issubclass(type(instance), types.ModuleType):
         return _ModuleOffer(typing.cast(types.ModuleType, instance))
     if issubclass(type(instance), type):
         return _ClassOffer(typing.cast(type, instance))
+    if callable(instance) and _is_function(type(instance)):
+        return _FunctionOffer(type(instance))
     return Offer(type(instance))
+
+
+def _is_function(cls: type) -> bool:
+    return issubclass(cls, functools.partial) or find(cls, "__get__") is not MISSING

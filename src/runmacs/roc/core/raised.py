@@ -87,7 +87,10 @@ def _traceback(error: BaseException) -> str:
         text = "".join(traceback.format_exception(type(error), error, first))
     except BaseException as worse:
         return f"(the traceback cannot be shown: {class_name(type(worse))})"
-    return _clean(text if len(text) <= _TRACEBACK else f"...\n{text[-_TRACEBACK:]}")
+    if len(text) > _TRACEBACK:
+        # The frames stand in front, the exception itself at the end.
+        text = f"{text[: _TRACEBACK // 2]}\n...\n{text[-_TRACEBACK // 2 :]}"
+    return _clean(text)
 
 
 def _first_frame(trace: TracebackType | None) -> TracebackType | None:

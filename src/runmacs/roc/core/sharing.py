@@ -2,67 +2,39 @@
 
 Rules:
 
-* Only public names, in every component of a dotted path. A path enters objects only:
-  no module, class, function or plain value. `kinds` and `offers` have the
-  details.
+* What others reach is found by `members`: public names of objects, and of these what
+  the server and the author of the class select (`selection`).
 * What is refused runs no code of the object's author: a property least of all. Only
   on the way to a nested object, a property that stands before it in the path is read.
-* What this module refuses is a `Refusal`, besides being one of `errors`; whatever the
+* What is refused here is a `Refusal`, besides being one of `errors`; whatever the
   author's code raises comes out as it was raised, and can be told apart.
-* A call's arguments are checked before its body is begun.
+* A call's arguments are checked before its body is begun: number, names and types.
 """
 
 from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Mapping, Sequence
-from types import BuiltinFunctionType, MethodType
-from typing import Any, Final, NoReturn, TypeAlias
+from types import BuiltinFunctionType, CoroutineType, FunctionType, MethodType
+from typing import Any, Final, NoReturn
 
-from .. import errors
 from ..wire.values import Member
-from .description import describe_object
-from .kinds import (
-    MISSING,
-    Kind,
-    class_name,
-    is_enterable,
-    is_public,
-    kind_of,
-    load_slot,
-    normal,
-)
-from .nearest import nearest, quoted
-from .offers import CODE, METHOD, PLAIN, SLOT, Entry, Offer, offer_of
+from .arguments import fit_argument
+from .description import View, describe_object
+from .kinds import MISSING, Kind, class_name, find, kind_of, load_slot
+from .members import NOUNS, Members, brief
+from .offers import CODE, METHOD, PLAIN, Entry, Offer
+from .refusals import ArgumentsRefused, MemberRefused, Refusal
+from .selection import EVERYTHING, NAMED, Selection
 from .signatures import Fit
+from .special import SPECIAL, judged_by, special_body, wanting
 
 __all__ = ["ArgumentsRefused", "MemberRefused", "Refusal", "SharedObject"]
 
-_LONGEST_PATH: Final = 65_536
-_DEEPEST_PATH: Final = 64
-_LONGEST_SHOWN: Final = 80
-
-_CLASSES_KEPT: Final = 1_000
 _FITS_KEPT: Final = 16_384
 
 
-class Refusal(errors.CallError):
-    """The call was refused here, by the rules of sharing; no user code raised this."""
-
-
-class MemberRefused(Refusal, errors.MethodNotFound):
-    """There is no such member, or it may not be used like this."""
-
-
-class ArgumentsRefused(Refusal, errors.InvalidParams):
-    """The arguments do not fit the signature."""
-
-
-_Found: TypeAlias = tuple[Any, Offer, str]
-"""Whose member it is, what that object's class offers, and the member's own name."""
-
-
-class SharedObject:
+class SharedObject(Members):
     """An object as others may use it, under its object id::
 
         vnir = SharedObject(camera, "vnir")
@@ -72,13 +44,15 @@ class SharedObject:
         body()                                           # camera.setGain(2)
 
     Methods other than `describe` are meant for one thread at a time.
+
+    Args:
+        instance: any object; a plain value or a function can be shared itself as well.
+        object_id: its name.
+        selection: what of it is shared.
     """
 
-    def __init__(self, instance: object, object_id: str) -> None:
-        self.instance = instance
-        self.object_id = object_id
-        self._root = offer_of(instance)
-        self._offers: dict[int, Offer] = {}
+    def __init__(self, instance: object, object_id: str, selection: Selection = EVERYTHING) -> None:
+        super().__init__(instance, object_id, selection)
         self._fits: dict[str, Fit] = {}
 
     # --- what others may do -----------------------------------------------------------
@@ -86,33 +60,41 @@ class SharedObject:
     def get(self, name: str) -> Any:
         """The value of an attribute, or a `Member` in place of a method or nested object.
 
+        A property that is ``async def`` gives its coroutine.
+
         Raises:
             MemberRefused: nothing of this name is shared.
             BaseException: whatever the attribute's own code raises.
         """
-        holder, offer, leaf = self._locate(name)
+        holder, offer, leaf, name = self._locate(name)
         value = self._read(holder, offer, leaf, name)
         kind = kind_of(value)
+        if kind == "object" or (kind == "method" and self._has_members(value)):
+            self._note_called(offer, leaf)
+            return Member("object")
+        if self._select:
+            self._refuse_way(name)
         if kind == "value":
             return value
-        if kind == "method":
-            entry = offer.entries.get(leaf)
-            if entry is not None:
-                entry.called = True
+        if kind == "method" or (kind == "class" and self._may_be_called(offer, leaf, name)):
+            self._note_called(offer, leaf)
             return Member("method")
-        if kind == "object":
-            return Member("object")
-        self._refuse(name, f"{self._shown(name)} is {_NOUNS[kind]}, which others cannot reach")
+        if type(value) is CoroutineType and leaf in offer.entries:
+            return value
+        self._refuse(name, f"{self._shown(name)} is {NOUNS[kind]}, which others cannot reach")
 
     def set(self, name: str, value: object) -> None:
         """Set an attribute that is there already.
 
         Raises:
             MemberRefused: there is no such attribute, or it is not one that can be set.
+            ArgumentsRefused: its type hint asks for something else.
             BaseException: whatever the attribute's own code raises; AttributeError
                 where Python itself finds that it cannot be set.
         """
-        holder, offer, leaf = self._locate(name)
+        holder, offer, leaf, name = self._locate(name)
+        if self._select:
+            self._refuse_way(name)
         entry = offer.entries.get(leaf)
         current = MISSING
         if entry is None or not entry.data:
@@ -123,21 +105,28 @@ class SharedObject:
             current = self._try_dynamic(holder, offer, leaf, name)
         kind: Kind = "value" if current is MISSING else kind_of(current)
         if kind != "value":
-            self._refuse(name, f"{self._shown(name)} is {_NOUNS[kind]}, and cannot be set")
+            self._refuse(name, f"{self._shown(name)} is {NOUNS[kind]}, and cannot be set")
+        self._refuse_readonly(offer.is_readonly(leaf), name)
+        hint = offer.hint(leaf)
+        if hint is not None and type(value) not in hint.plain:
+            clauses: list[str] = []
+            value = fit_argument(value, leaf, hint, clauses)
+            if clauses:
+                raise ArgumentsRefused(f"{self._shown(name)} cannot be set: {clauses[0]}")
         setattr(holder, leaf, value)
 
-    def bind(
-        self, name: str, args: Sequence[object], kwargs: Mapping[str, Any]
-    ) -> Callable[[], Any]:
+    def bind(self, name: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Callable[[], Any]:
         """A function without arguments that runs the method; its arguments do fit.
 
         Raises:
             MemberRefused: there is no such method.
-            ArgumentsRefused: the arguments do not fit its signature.
+            ArgumentsRefused: the arguments do not fit its signature, or its type hints.
             BaseException: whatever code of the author's on the way to the method raises,
                 a property in the path for one.
         """
-        holder, offer, leaf = self._locate(name)
+        holder, offer, leaf, name = self._locate(name)
+        if self._select:
+            self._refuse_way(name)
         entry = offer.entries.get(leaf)
         if entry is not None and entry.how == CODE and not entry.called:
             self._refuse_call_of_code(holder, offer, entry, leaf, name)
@@ -145,14 +134,39 @@ class SharedObject:
         function = _identity(target, holder, entry)
         fit = self._fits.get(name)
         if fit is None or fit.function is not function:
-            fit = self._fit(name, target, function)
-        if (kwargs or not fit.low <= len(args) <= fit.high) and (
-            clauses := fit.misfits(args, kwargs)
-        ):
-            signature = str(fit)
-            message = f"{self._shown(name)} takes {signature}: {'; '.join(clauses)}"
-            raise ArgumentsRefused(message, data={"signature": signature})
-        return functools.partial(target, *args, **kwargs)
+            self._refuse_call(target, offer, leaf, name)
+            fit = self._fit_of(name, target, function)
+        return self._bound(fit, name, target, args, kwargs)
+
+    def special(
+        self, path: str, name: str, args: Sequence[Any], kwargs: Mapping[str, Any]
+    ) -> Callable[[], Any]:
+        """The same for a special method of the object, or of the nested object ``path``::
+
+            words.special("", "getitem", ["key"], {})()      # words["key"]
+
+        Raises:
+            MemberRefused: the object does not support it.
+            ArgumentsRefused: it takes other arguments.
+        """
+        method = SPECIAL.get(name)
+        if method is None:
+            known = ", ".join(SPECIAL)
+            self._refuse(path, f"rpc.special knows {known}, and not {brief(name)}")
+        if name == "call" and path:
+            return self.bind(path, args, kwargs)
+        holder, offer, path = self._nested(path)
+        own = f"{path}.{method}" if path else method
+        self._refuse_special(name, path, holder, offer)
+        if name == "call":
+            return self._bound(self._fit_of(own, holder, holder), path, holder, args, kwargs)
+        if kwargs:
+            raise ArgumentsRefused(f"rpc.special {name} takes no named parameters")
+        raw = find(type(holder), method)
+        if name in _TYPED and type(raw) is FunctionType:
+            fit = self._fit_of(own, MethodType(raw, holder), raw)
+            args, _ = self._typed(fit, own, args, {})
+        return special_body(name, holder, args)
 
     def describe(self, name: str = "") -> dict[str, Any]:
         """The OpenRPC document of the object, or of the nested object ``name``.
@@ -164,96 +178,9 @@ class SharedObject:
         Raises:
             MemberRefused: ``name`` is not a nested object.
         """
-        if not name:
-            return describe_object(self.instance, self._root_offer(), self.object_id)
-        holder, offer, leaf = self._locate(name)
-        nested = self._enter(self._read(holder, offer, leaf, name), name)
-        return describe_object(nested, self._offer(nested), self.object_id, normal(name))
-
-    # --- finding ----------------------------------------------------------------------
-
-    def _root_offer(self) -> Offer:
-        if type(self.instance) is not self._root.cls:
-            self._root = offer_of(self.instance)
-        return self._root
-
-    def _offer(self, obj: object) -> Offer:
-        cls = type(obj)
-        # By id(): a metaclass may have a __hash__ of its own. The offer keeps cls alive.
-        known = self._offers.get(id(cls))
-        if known is None:
-            if len(self._offers) >= _CLASSES_KEPT:
-                self._offers.clear()
-            known = self._offers[id(cls)] = Offer(cls)
-        return known
-
-    def _locate(self, name: str) -> _Found:
-        """The holder of the member; nothing is touched before every component is sound."""
-        if type(name) is not str:
-            raise ArgumentsRefused("the name of a member is a string")
-        offer = self._root_offer()
-        if name in offer.entries:
-            return self.instance, offer, name
-        path = self._components(name)
-        holder = self.instance
-        for depth, component in enumerate(path[:-1], start=1):
-            before = ".".join(path[:depth])
-            holder = self._enter(self._read(holder, offer, component, before), before)
-            offer = self._offer(holder)
-        return holder, offer, path[-1]
-
-    def _components(self, name: str) -> list[str]:
-        if len(name) > _LONGEST_PATH:
-            self._refuse(name, f"no member of {self.object_id} has so long a name")
-        path = normal(name).split(".")
-        if len(path) > _DEEPEST_PATH:
-            self._refuse(name, f"{self.object_id} is not shared so deep: {len(path)} components")
-        for component in path:
-            if component.startswith("_"):
-                what = "begins with an underscore, and is not shared"
-            elif not is_public(component):
-                what = "is not an identifier"
-            else:
-                continue
-            near = self._nearest(self.instance, self._root_offer(), component, "")
-            self._refuse(
-                name, f"{self._shown(name)} cannot be reached: {_brief(component)} {what}", near
-            )
-        return path
-
-    def _enter(self, value: Any, name: str) -> Any:
-        if is_enterable(value):
-            return value
-        kind = kind_of(value)
-        noun = f"a plain value ({class_name(type(value))})" if kind == "value" else _NOUNS[kind]
-        self._refuse(name, f"{self._shown(name)} is {noun}: nothing inside it can be reached")
-
-    # --- reading ----------------------------------------------------------------------
-
-    def _read(self, holder: Any, offer: Offer, leaf: str, name: str) -> Any:
-        entry = offer.entries.get(leaf)
-        if entry is None or not entry.data:
-            value = offer.stored(holder, leaf)
-            if value is not MISSING:
-                return value if offer.plain else getattr(holder, leaf)
-            if entry is None:
-                return self._try_dynamic(holder, offer, leaf, name)
-        elif entry.how == SLOT and offer.plain:
-            value = load_slot(entry.raw, holder)
-            if value is not MISSING:
-                return value
-            if not offer.is_dynamic(leaf):
-                self._refuse(name, f"{self._shown(name)} has no value yet")
-        return getattr(holder, leaf)
-
-    def _try_dynamic(self, holder: Any, offer: Offer, leaf: str, name: str) -> Any:
-        """A name that nobody can see from outside: only ``__getattr__`` can know."""
-        if offer.is_dynamic(leaf):
-            try:
-                return getattr(holder, leaf)
-            except AttributeError:
-                pass
-        self._refuse_unknown(holder, offer, leaf, name)
+        holder, offer, path = self._nested(name)
+        view = View(self._offer, self._verdict_within(path), self._selection.readonly)
+        return describe_object(holder, offer, self.object_id, path, view)
 
     def _before_set(self, holder: Any, entry: Entry, leaf: str, name: str) -> Any:
         """What a member of the class holds, as far as no user code is needed to see it."""
@@ -267,6 +194,37 @@ class SharedObject:
             return entry.raw
         return load_slot(entry.raw, holder)
 
+    # --- calling ----------------------------------------------------------------------
+
+    def _fit_of(self, name: str, target: Any, function: object) -> Fit:
+        fit = self._fits.get(name)
+        if fit is None or fit.function is not function:
+            if len(self._fits) >= _FITS_KEPT:
+                self._fits.clear()
+            fit = self._fits[name] = Fit(target, function)
+        return fit
+
+    def _bound(
+        self, fit: Fit, name: str, target: Any, args: Sequence[Any], kwargs: Mapping[str, Any]
+    ) -> Callable[[], Any]:
+        if (kwargs or not fit.low <= len(args) <= fit.high) and (
+            clauses := fit.misfits(args, kwargs)
+        ):
+            self._refuse_arguments(fit, name, clauses)
+        if fit.hints is not None:
+            args, kwargs = self._typed(fit, name, args, kwargs)
+        return functools.partial(target, *args, **kwargs)
+
+    def _typed(
+        self, fit: Fit, name: str, args: Sequence[Any], kwargs: Mapping[str, Any]
+    ) -> tuple[Sequence[Any], Mapping[str, Any]]:
+        if fit.hints is None:
+            return args, kwargs
+        args, kwargs, clauses = fit.hints.fitted(args, kwargs)
+        if clauses:
+            self._refuse_arguments(fit, name, clauses)
+        return args, kwargs
+
     def _refuse_call_of_code(
         self, holder: object, offer: Offer, entry: Entry, leaf: str, name: str
     ) -> None:
@@ -278,7 +236,7 @@ class SharedObject:
         if entry.data or offer.stored(holder, leaf) is MISSING:
             self._refuse(name, f"{self._shown(name)} is an attribute: read it, do not call it")
 
-    def _fit(self, name: str, target: Any, function: object) -> Fit:
+    def _refuse_call(self, target: Any, offer: Offer, leaf: str, name: str) -> None:
         kind = kind_of(target)
         if kind == "value":
             self._refuse(
@@ -286,47 +244,41 @@ class SharedObject:
                 f"{self._shown(name)} is an attribute ({class_name(type(target))}): "
                 "read it, do not call it",
             )
-        if kind != "method":
-            self._refuse(name, f"{self._shown(name)} is {_NOUNS[kind]}, and cannot be called")
-        if len(self._fits) >= _FITS_KEPT:
-            self._fits.clear()
-        fit = self._fits[name] = Fit(target, function)
-        return fit
+        if kind != "method" and not (kind == "class" and self._may_be_called(offer, leaf, name)):
+            self._refuse(name, f"{self._shown(name)} is {NOUNS[kind]}, and cannot be called")
 
-    # --- refusing ---------------------------------------------------------------------
+    def _may_be_called(self, offer: Offer, leaf: str, name: str) -> bool:
+        """Whether a class was named to be called."""
+        return offer.marks.calls(leaf) or (self._select and self._selection.verdict(name) == NAMED)
 
-    def _shown(self, name: str) -> str:
-        return f"{self.object_id}.{_brief(name, quotes='')}"
+    def _note_called(self, offer: Offer, leaf: str) -> None:
+        entry = offer.entries.get(leaf)
+        if entry is not None:
+            entry.called = True
 
-    def _nearest(self, holder: object, offer: Offer, leaf: str, before: str) -> list[str]:
-        return [before + found for found in nearest(leaf, offer.names(holder))]
+    def _refuse_arguments(self, fit: Fit, name: str, clauses: list[str]) -> NoReturn:
+        signature = str(fit)
+        message = f"{self._shown(name)} takes {signature}: {'; '.join(clauses)}"
+        raise ArgumentsRefused(message, data={"signature": signature})
 
-    def _refuse_unknown(self, holder: object, offer: Offer, leaf: str, name: str) -> NoReturn:
-        before = normal(name).removesuffix(leaf)
-        owner = self._shown(before[:-1]) if before else self.object_id
-        near = self._nearest(holder, offer, leaf, before)
-        self._refuse(name, f"{owner} has no public member {_brief(leaf)}", near)
+    def _refuse_readonly(self, marked: bool, name: str) -> None:
+        if marked or self._selection.readonly:
+            who = "its class" if marked else "its server"
+            self._refuse(name, f"{self._shown(name)} can be read, but not set: so {who} says")
 
-    def _refuse(self, name: str, message: str, near: Sequence[str] = ()) -> NoReturn:
-        hint = f"; did you mean {quoted(near)}?" if near else ""
-        raise MemberRefused(message + hint, data={"suggestions": list(near)})
-
-
-_NOUNS: Final[dict[Kind, str]] = {
-    "value": "a plain value",
-    "method": "a method",
-    "object": "a nested object",
-    "class": "a class",
-    "module": "a module",
-    "closed": "a part of Python's own machinery",
-}
+    def _refuse_special(self, name: str, path: str, holder: Any, offer: Offer) -> None:
+        if name not in offer.specials:
+            cls = type(holder)
+            self._refuse(path, f"{self._shown(path)} ({class_name(cls)}) {wanting(name, cls)}")
+        method = judged_by(name)
+        own = f"{path}.{method}" if path else method
+        self._refuse_hidden(holder, offer, own)
+        if name in ("setitem", "delitem"):
+            self._refuse_readonly(offer.is_readonly(method), own)
 
 
-def _brief(name: str, quotes: str = "'") -> str:
-    """A name from outside, safe to show: short, and without control characters."""
-    if len(name) > _LONGEST_SHOWN:
-        name = name[: _LONGEST_SHOWN - 3] + "..."
-    return quotes + repr(name)[1:-1] + quotes
+_TYPED: Final = ("contains", "getitem", "setitem", "delitem")
+"""Special methods whose parameters are the caller's, so that their type hints count."""
 
 
 def _identity(target: Any, holder: object, entry: Entry | None) -> object:

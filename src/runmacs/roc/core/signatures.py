@@ -4,7 +4,7 @@ Rules:
 
 * Arguments are checked against the function that is really called. A decorator's
   wrapper that takes anything lets anything through; what it wraps is only shown.
-* No coercion and no types here: counts and names alone.
+* Counts and names are decided here, types in `arguments`.
 * What has no signature (much that is written in C) is not checked.
 * Annotations and defaults are shown as text. A ``repr`` that raises, that is endless
   or that changes from run to run spoils nothing.
@@ -21,6 +21,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from .arguments import argument_hints
 from .kinds import MISSING, find, stored_value
 from .nearest import nearest, quoted
 
@@ -211,6 +212,7 @@ class Fit:
         function: what was looked at; another one under the same name needs a new `Fit`.
         low, high: so many positional arguments fit when there are no keyword arguments;
             a caller may compare for himself instead of asking `misfits`.
+        hints: what its type hints say of the arguments, or None if it has none.
     """
 
     __slots__ = (
@@ -224,6 +226,7 @@ class Fit:
         "_signature",
         "function",
         "high",
+        "hints",
         "low",
     )
 
@@ -242,6 +245,7 @@ class Fit:
         self._keyword_required = [p.name for p in keyword if p.default is p.empty]
         self._any_keyword = _VAR_KEYWORD in kinds
         self._own = _own_parameter(target)
+        self.hints = argument_hints(target, parameters)
         self.low = sys.maxsize if self._keyword_required else sum(self._required)
         self.high = sys.maxsize if _VAR_POSITIONAL in kinds else len(positional)
         if signature is None:

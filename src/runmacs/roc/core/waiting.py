@@ -9,9 +9,9 @@ Rules:
 from __future__ import annotations
 
 from collections import OrderedDict, deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
-from ..wire.jsonrpc import Body, aged
+from ..wire.jsonrpc import Body, Request, aged
 from ..wire.values import Buffer
 
 __all__ = ["WaitingCall", "WaitingCalls"]
@@ -23,7 +23,7 @@ _OVERHEAD = 1024
 class WaitingCall:
     """One call, as it was read, and what its body says of its time."""
 
-    __slots__ = ("arrived", "body", "client", "control", "deadline", "frames", "size")
+    __slots__ = ("arrived", "body", "client", "control", "deadline", "frames", "size", "unread")
 
     def __init__(
         self,
@@ -33,6 +33,7 @@ class WaitingCall:
         arrived: float,
         deadline: float,
         control: bool = False,
+        unread: float = 0.0,
     ) -> None:
         self.client = client
         self.frames = frames
@@ -40,14 +41,28 @@ class WaitingCall:
         self.arrived = arrived
         self.deadline = deadline
         self.control = control
+        self.unread = unread
         self.size = _OVERHEAD + sum(map(len, frames))
 
+    def asked(self, name: bytes) -> bytes:
+        """What its caller asked for: the object of this name, or its control lane."""
+        return name + b"!" if self.control else name
+
+    @property
+    def sender(self) -> str:
+        """Who its call id says that it is from."""
+        first = self.body.items[0]
+        return first.roc.call.partition(".")[0] if isinstance(first, Request) else ""
+
     def passed_on(self, now: float) -> list[Buffer]:
-        """Its frames, with the time it was held taken from its time to live."""
+        """Its frames, with the time it was held taken from its time to live.
+
+        ``unread``, how long it may have waited before it was read, goes with them.
+        """
         held = now - self.arrived
-        if held < 1e-3 or not self.body.sound:
+        if (held < 1e-3 and not self.unread) or not self.body.sound:
             return list(self.frames)
-        return [aged(self.frames[0], held), *self.frames[1:]]
+        return [aged(self.frames[0], held, self.unread), *self.frames[1:]]
 
 
 class WaitingCalls:
@@ -73,6 +88,13 @@ class WaitingCalls:
         self.count += 1
         self.bytes += call.size
 
+    def put_back(self, call: WaitingCall) -> None:
+        """A call that was taken, to be the next again."""
+        self._clients.setdefault(call.client, deque()).appendleft(call)
+        self._clients.move_to_end(call.client, last=False)
+        self.count += 1
+        self.bytes += call.size
+
     def take(self) -> WaitingCall:
         """The oldest call of the client whose turn it is. The queue may not be empty."""
         client, calls = next(iter(self._clients.items()))
@@ -92,9 +114,15 @@ class WaitingCalls:
             del self._clients[call.client]
         self._forget(call)
 
-    def of_client(self, client: bytes) -> Sequence[WaitingCall]:
-        """The calls of one client, oldest first."""
-        return self._clients.get(client, ())
+    def find(self, client: bytes, call_id: str) -> WaitingCall | None:
+        """The call of this id: among those of ``client``, or of an earlier connection of it."""
+        found = _carrying(call_id, self._clients.get(client, ()))
+        if found is None:
+            sender = call_id.partition(".")[0]
+            for calls in self._clients.values():
+                if calls[0].sender == sender and found is None:
+                    found = _carrying(call_id, calls)
+        return found
 
     def expired(self, now: float) -> list[WaitingCall]:
         """Takes out, and returns, the calls whose time is over."""
@@ -113,3 +141,7 @@ class WaitingCalls:
         assert self.count == len(calls)
         assert self.bytes == sum(call.size for call in calls)
         assert all(self._clients.values()), "no client without calls"
+
+
+def _carrying(call_id: str, calls: Iterable[WaitingCall]) -> WaitingCall | None:
+    return next((call for call in calls if call.body.carries(call_id)), None)

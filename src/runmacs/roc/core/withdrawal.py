@@ -2,8 +2,11 @@
 
 A caller whose time is over sends ``rpc.cancel {"call": id}`` on the control lane.
 The answer is a verdict: ``executed`` False, True or None, and a ``state`` that says
-where the call was found: ``queued``, ``stalled``, ``dispatched`` or ``unknown`` here,
+where the call was found: ``queued``, ``absent``, ``stalled``, ``dispatched`` or ``unknown`` here,
 ``withdrawn``, ``running`` or ``unknown`` at the server.
+
+A call id is known to its caller and to who serves it, so whoever names it may withdraw
+it: a caller that lost its connection withdraws over the next one what it sent before.
 """
 
 from __future__ import annotations
@@ -12,7 +15,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from ..wire.jsonrpc import NULL, Request, encode_result, parse_body
+from ..wire.jsonrpc import Request, encode_result, parse_body
 from .registry import TOKEN_NUMBER, Service, Worker
 from .waiting import WaitingCall
 
@@ -47,11 +50,13 @@ def call_to_cancel(request: Request) -> str | None:
 def encode_verdict(
     request: Request, executed: bool | None, state: str, seconds: float | None = None
 ) -> bytes:
-    """The text that answers an rpc.cancel."""
+    """The text that answers an rpc.cancel; empty for one that wants no answer."""
+    if request.reply_id is None:
+        return b""
     verdict: dict[str, object] = {"executed": executed, "state": state}
     if seconds is not None:
         verdict["seconds"] = round(seconds, 3)
-    return encode_result(request.reply_id or NULL, msgspec.json.encode(verdict))
+    return encode_result(request.reply_id, msgspec.json.encode(verdict))
 
 
 def withdraw(service: Service | None, client: bytes, request: Request, now: float) -> Verdict:
@@ -59,11 +64,11 @@ def withdraw(service: Service | None, client: bytes, request: Request, now: floa
     name = call_to_cancel(request)
     if service is None or name is None:
         return Verdict(encode_verdict(request, None, "unknown"))
-    for call in service.waiting.of_client(client):
-        if call.body.carries(name):
-            service.waiting.remove(call)
-            state = "queued" if service.serving else "absent"
-            return Verdict(encode_verdict(request, False, state), removed=call)
+    call = service.waiting.find(client, name)
+    if call is not None:
+        service.waiting.remove(call)
+        state = "queued" if service.serving else "absent"
+        return Verdict(encode_verdict(request, False, state), removed=call)
     holder = _holder(service, client, name)
     if holder is None:
         return Verdict(encode_verdict(request, None, "unknown"))
@@ -76,8 +81,10 @@ def withdraw(service: Service | None, client: bytes, request: Request, now: floa
 
 
 def _holder(service: Service, client: bytes, name: str) -> Worker | None:
-    for worker in service.serving:
-        for token, text in worker.held_calls.items():
-            if token[:-TOKEN_NUMBER] == client and parse_body(text).carries(name):
+    """Who has the call: looked for among the client's own first, as that is where it is."""
+    held = [(token, text, w) for w in service.serving for token, text in w.held_calls.items()]
+    for own in (True, False):
+        for token, text, worker in held:
+            if (token[:-TOKEN_NUMBER] == client) is own and parse_body(text).carries(name):
                 return worker
     return None

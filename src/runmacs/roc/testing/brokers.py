@@ -136,11 +136,11 @@ class SimulatedBroker(SimulatedProcess):
                 if not isinstance(effect, list):
                     continue
                 connection = self._connections.get(bytes(effect[0]))
-                if effect[3] == mdp.REQUEST and (call := call_in(effect[6])):
-                    self.note("hands over", call)
                 if connection is None or not connection.send_down(effect[1:]):
                     out += self.core.handle(Unreachable(effect), now)
                     self.core.check()
+                elif effect[3] == mdp.REQUEST:
+                    self.note("hands over", call_in(bytes(effect[6])))
 
     def _answer(self, asked: Asked) -> bytes:
         """What ``roc.broker`` says to a ping, which is all that is asked here."""

@@ -133,6 +133,9 @@ class SimulatedClient(SimulatedProcess):
         """End in good order."""
         if self.alive and not self.frozen:
             self.note("closes")
+            out: list[Effect] = []
+            self.core.close(out)
+            self._carry_out(out, self.local())
             self.core.fail_all(errors.Closed("the client was closed."))
             self.core.check()
             self._settle()
@@ -176,9 +179,12 @@ class SimulatedClient(SimulatedProcess):
             self._wait(now, self.core.next_deadline())
 
     def _read(self, now: float) -> None:
+        core = self.core
         while self._inbox:
-            self.core.on_frames(self._inbox.popleft().frames or [], now)
-            self.core.check()
+            core.on_frames(self._inbox.popleft().frames or [], now)
+            core.check()
+            if not core.open_calls:
+                break
 
     def _take_changes(self, now: float) -> None:
         changes, self._changes = self._changes, []

@@ -95,6 +95,7 @@ class Connection:
         self.rid = b""
         self.up_at_dealer = self.up_at_router = False
         self.closed = False
+        self.broken = False
         self._up = _Way(self, upward=True)
         self._down = _Way(self, upward=False)
         self._attempts = 0
@@ -154,6 +155,7 @@ class Connection:
         """The connection breaks, with all that is under way."""
         if self.router is None:
             return
+        self.broken = True
         for way in (self._up, self._down):
             way.lose("cut")
             way.put(None, notice=_NOTICE)

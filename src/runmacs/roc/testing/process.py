@@ -151,8 +151,8 @@ class SimulatedProcess:
 
     def _take_in(self, arrival: Arrival) -> None:
         if arrival.frames is None:
-            if self.network.random.random() < 0.5:
-                gone = arrival.connection
+            gone = arrival.connection
+            if gone.broken and self.network.random.random() < 0.5:
                 kept = [known for known in self._inbox if known.connection is not gone]
                 self._inbox = deque(kept)
             self._on_closed(arrival)

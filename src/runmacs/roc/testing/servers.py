@@ -104,6 +104,7 @@ class SimulatedServer(SimulatedProcess):
         self._open()
 
     def _open(self) -> None:
+        self._link_lost = False
         self._inbox.clear()
         self._kernel.clear()
         self._connection = self.network.connect(self.name, self)
@@ -139,6 +140,7 @@ class SimulatedServer(SimulatedProcess):
 
     def _on_closed(self, arrival: Arrival) -> None:
         if arrival.connection is self._connection:
+            self._link_lost = True
             self._connection.closed = True
             self._connection.up_at_dealer = False
             self._connection = self.network.connect(self.name, self)
@@ -181,6 +183,10 @@ class SimulatedServer(SimulatedProcess):
             if frames[2] == mdp.REQUEST:
                 self.note("reads", call_in(frames[5]), arrival)
             core.on_frames(frames, looked, out)
+            core.check()
+        if self._link_lost:
+            self._link_lost = False
+            core.link_down(looked)
             core.check()
         core.tick(looked, out)
         core.check()

@@ -20,7 +20,7 @@ from __future__ import annotations
 
 import dataclasses
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from datetime import date, datetime, time, timedelta
 from enum import Enum
 from functools import lru_cache
@@ -31,7 +31,7 @@ from typing import Any, TypeAlias
 
 from ..errors import Unsendable
 
-__all__ = ["DEPTH", "TAG", "Buffer", "Member", "Refused", "coder_of", "form", "step_to"]
+__all__ = ["DEPTH", "TAG", "Buffer", "Index", "Member", "Refused", "coder_of", "form", "step_to"]
 
 Buffer: TypeAlias = bytes | bytearray | memoryview
 Coder: TypeAlias = Callable[[Any, int, list[Buffer]], object]
@@ -51,6 +51,13 @@ class Member:
     """What reading an attribute answers when it is no value: a "method" or an "object"."""
 
     kind: str
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Index:
+    """A key or an index: a tuple in it arrives as a tuple, and not as a list."""
+
+    value: Any
 
 
 class Refused(Exception):
@@ -200,6 +207,26 @@ def _member(value: Member, level: int, buffers: list[Buffer]) -> object:
     return {TAG: "member", "kind": value.kind}
 
 
+def _slice(value: slice, level: int, buffers: list[Buffer]) -> object:
+    _enter(level)
+    parts = [form(part, level + 1, buffers) for part in (value.start, value.stop, value.step)]
+    return {TAG: "slice", "value": parts}
+
+
+def _index(value: Index, level: int, buffers: list[Buffer]) -> object:
+    if not isinstance(value.value, tuple):
+        return form(value.value, level, buffers)
+    _enter(level)
+    forms: list[object] = []
+    try:
+        for item in value.value:
+            forms.append(form(Index(item), level + 1, buffers))
+    except Refused as refused:
+        refused.steps.append(f"[{len(forms)}]")
+        raise
+    return {TAG: "tuple", "value": forms}
+
+
 # Memory ----------------------------------------------------------------------------------
 
 
@@ -245,7 +272,7 @@ def _enter(level: int) -> None:
         raise Refused(f"it is nested deeper than {DEPTH} levels; does something contain itself?")
 
 
-def _list(value: list[Any] | tuple[Any, ...], level: int, buffers: list[Buffer]) -> object:
+def _list(value: Collection[Any], level: int, buffers: list[Buffer]) -> object:
     _enter(level)
     items = list(value)
     if _flat(items):
@@ -365,7 +392,7 @@ def _hashable(shape: object) -> bool:
     """Whether the receiver can make a member of a set from this form."""
     if type(shape) is list:
         return all(map(_hashable, shape))
-    return type(shape) is not dict or shape.get(TAG) not in (None, "dict", "array")
+    return type(shape) is not dict or shape.get(TAG) not in (None, "dict", "array", "slice")
 
 
 # In this order subclasses are looked up, so what extends another type stands before it.
@@ -378,6 +405,9 @@ _EXACT: dict[type, Coder] = {
     list: _list,
     dict: _dict,
     tuple: _list,
+    type({}.keys()): _list,
+    type({}.values()): _list,
+    type({}.items()): _list,
     bytes: _bytes,
     bytearray: _bytes,
     memoryview: _memoryview,
@@ -388,6 +418,8 @@ _EXACT: dict[type, Coder] = {
     date: _iso("date", date),
     time: _iso("time", time),
     timedelta: _timedelta,
+    slice: _slice,
+    Index: _index,
     Member: _member,
 }
 _ELSEWHERE: tuple[tuple[str, str, Coder], ...] = (

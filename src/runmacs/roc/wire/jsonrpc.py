@@ -11,7 +11,9 @@ Rules:
   sender's clock, and whether the call may wait for its object. A peer that does
   not know it loses nothing.
 * Who holds a call for some time takes that time from its ``ttl`` and adds it to
-  its ``at`` before it passes the call on (`aged`).
+  its ``at`` before it passes the call on (`aged`). How long the call may have waited
+  unread before that is added to its ``age``: a supposition must not touch ``at``, or
+  it would pass for a quick journey and make all later ones look slow.
 * A batch holds at most `BATCH_LIMIT` requests, so that nobody is kept busy by one.
 
 Source: https://www.jsonrpc.org/specification (2013-01-04).
@@ -71,6 +73,8 @@ class Extension(msgspec.Struct, frozen=True, omit_defaults=True):
     call: str = ""
     ttl: float | None = None
     at: float | None = None
+    age: float = 0.0
+    clock: int = 0
     wait: bool = False
 
 
@@ -114,8 +118,8 @@ class Body(NamedTuple):
     @property
     def ttl(self) -> float | None:
         """Seconds that the longest-lived request may still wait; None if not said."""
-        times = [item.roc.ttl for item in self.items if isinstance(item, Request)]
-        known = [ttl for ttl in times if ttl is not None]
+        times = [item.roc for item in self.items if isinstance(item, Request)]
+        known = [roc.ttl - roc.age for roc in times if roc.ttl is not None]
         return max(known) if known and len(known) == len(times) else None
 
     @property
@@ -124,8 +128,10 @@ class Body(NamedTuple):
         return any(isinstance(item, Request) and item.roc.wait for item in self.items)
 
     def carries(self, call: str) -> bool:
-        """Whether one of its requests has this call id."""
-        return any(isinstance(item, Request) and item.roc.call == call for item in self.items)
+        """Whether one of its requests has this call id; the empty one is nobody's."""
+        return call != "" and any(
+            isinstance(item, Request) and item.roc.call == call for item in self.items
+        )
 
 
 _single = msgspec.json.Decoder(Request)
@@ -257,8 +263,10 @@ def encode_request(
     )
 
 
-def aged(text: Text, seconds: float) -> bytes:
+def aged(text: Text, seconds: float, unread: float = 0.0) -> bytes:
     """The same body after it was held for ``seconds``: ttl smaller, sender's clock later.
+
+    ``unread`` is how long it may have waited before it was read.
 
     Everything else stays as it was written. What has no sound extension, or is not
     JSON-RPC at all, comes back unchanged.
@@ -268,23 +276,24 @@ def aged(text: Text, seconds: float) -> bytes:
     if b'"roc"' not in unchanged and b"\\u" not in unchanged:
         return unchanged
     if _BATCH.match(unchanged) is None:
-        return _aged_item(unchanged, seconds)
+        return _aged_item(unchanged, seconds, unread)
     try:
         items = _items(unchanged)
     except _NOT_TEXT:
         return unchanged
-    return b"[" + b",".join([_aged_item(bytes(item), seconds) for item in items]) + b"]"
+    return b"[" + b",".join([_aged_item(bytes(item), seconds, unread) for item in items]) + b"]"
 
 
 class _Times(msgspec.Struct):
     ttl: float | None = None
     at: float | None = None
+    age: float = 0.0
 
 
 _times = msgspec.json.Decoder(_Times)
 
 
-def _aged_item(text: bytes, seconds: float) -> bytes:
+def _aged_item(text: bytes, seconds: float, unread: float) -> bytes:
     try:
         members = _members.decode(text)
         times = _times.decode(members["roc"])
@@ -295,6 +304,8 @@ def _aged_item(text: bytes, seconds: float) -> bytes:
         extension["ttl"] = Raw(_encoder.encode(times.ttl - seconds))
     if times.at is not None:
         extension["at"] = Raw(_encoder.encode(times.at + seconds))
+    if unread:
+        extension["age"] = Raw(_encoder.encode(times.age + unread))
     return _encoder.encode({**members, "roc": Raw(_encoder.encode(extension))})
 
 

@@ -196,6 +196,15 @@ def _read_dict(reader: Reader, tag: dict[str, Any], level: int) -> dict[str, Any
     return items
 
 
+def _read_slice(reader: Reader, tag: dict[str, Any], level: int) -> slice:
+    start, stop, step = (reader.value(part, level + 1) for part in reader.members(tag, level))
+    return slice(start, stop, step)
+
+
+def _read_tuple(reader: Reader, tag: dict[str, Any], level: int) -> tuple[Any, ...]:
+    return tuple(reader.value(item, level + 1) for item in reader.members(tag, level))
+
+
 def _read_member(reader: Reader, tag: dict[str, Any], level: int) -> Member:
     if tag["kind"] not in ("method", "object"):
         raise bad(f"a member is a method or an object, not {_shown(tag['kind'])}")
@@ -241,7 +250,9 @@ _READERS: dict[str, _Read] = {
     "member": _read_member,
     "scalar": _read_scalar,
     "set": _read_set,
+    "slice": _read_slice,
     "time": _parsed_by(time.fromisoformat),
     "timedelta": _read_timedelta,
+    "tuple": _read_tuple,
     "uuid": _read_uuid,
 }

@@ -27,6 +27,7 @@ from .forms import (
     DEPTH,
     TAG,
     Buffer,
+    Index,
     Member,
     Refused,
     coder_of,
@@ -37,6 +38,7 @@ from .tags import Reader, bad, too_deep
 
 __all__ = [
     "Buffer",
+    "Index",
     "Member",
     "decode_arguments",
     "decode_value",

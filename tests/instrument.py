@@ -1,0 +1,125 @@
+"""An instrument with a member of every sort, and the process that serves it.
+
+python instrument.py --broker tcp://127.0.0.1:5555 --id vnir --journal begun.txt
+
+The journal is the truth about what was executed: it is written before anything else is
+done, by one system call that no kill can halve.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from processes import Child, Spawner
+from runmacs.roc import Endpoints
+from runmacs.roc.servers import run_simple_server
+
+__all__ = ["Bench", "Instrument"]
+
+
+class Lens:
+    """Nested."""
+
+    def __init__(self) -> None:
+        self.position = 0
+
+    def move(self, steps: int) -> int:
+        self.position += steps
+        return self.position
+
+
+class Instrument:
+    """Begins what it is told to; a number that stands in the journal twice was begun twice."""
+
+    model = "VNIR"
+
+    def __init__(self, journal: Path) -> None:
+        self._journal = os.open(journal, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+        self._gain = 1
+        self.pid = os.getpid()
+        self.fps = 10.0
+        self.lens = Lens()
+
+    @property
+    def gain(self) -> int:
+        return self._gain
+
+    @gain.setter
+    def gain(self, value: int) -> None:
+        if value < 1:
+            raise ValueError("gain is 1 or more")
+        self._gain = value
+
+    @property
+    def temperature(self) -> float:
+        """Has no setter."""
+        return 20.5
+
+    @property
+    def broken(self) -> float:
+        raise OSError(5, "no sensor")
+
+    def begin(self, number: int, seconds: float = 0.0) -> int:
+        """Write the number down, take some time, and return it."""
+        os.write(self._journal, b"%d\n" % number)
+        if seconds:
+            time.sleep(seconds)
+        return number
+
+    def echo(self, value: Any) -> Any:
+        return value
+
+    def options(self, **options: Any) -> dict[str, Any]:
+        return options
+
+    def add(self, left: int, right: int = 1, *, sign: int = 1) -> int:
+        return sign * (left + right)
+
+    def frame(self, rows: int, columns: int) -> np.ndarray[Any, Any]:
+        return np.arange(rows * columns, dtype="<u2").reshape(rows, columns)
+
+    def fail(self, message: str) -> None:
+        raise ValueError(message)
+
+    def unsendable(self) -> object:
+        return object()
+
+
+class Bench:
+    """Starts instruments in processes of their own, and reads what they have begun."""
+
+    def __init__(self, spawn: Spawner, broker: Endpoints) -> None:
+        self.spawn = spawn
+        self.broker = broker
+        self._journal = spawn.directory / "begun.txt"
+
+    def serve(self, object_id: str = "vnir", name: str = "") -> Child:
+        """Start a server; it may not be there yet when this returns."""
+        options = ["--broker", self.broker.rocBroker, "--id", object_id]
+        options += ["--journal", str(self._journal)]
+        return self.spawn(Path(__file__), *options, name=name)
+
+    def begun(self) -> list[int]:
+        """The numbers that all instruments of this test have begun so far, in order."""
+        journal = self._journal
+        return [int(line) for line in journal.read_text().split()] if journal.exists() else []
+
+    def has_begun(self, number: int) -> Callable[[], bool]:
+        """Whether this number was begun, as a condition to wait for."""
+        return lambda: number in self.begun()
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--broker", required=True)
+    parser.add_argument("--id", default="vnir")
+    parser.add_argument("--journal", type=Path, required=True)
+    options = parser.parse_args()
+    run_simple_server(options.id, Instrument(options.journal), broker=options.broker)
