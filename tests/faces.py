@@ -116,7 +116,7 @@ class AsyncFace:
 class LoopWithoutReaders(asyncio.SelectorEventLoop):
     """A loop that cannot watch descriptors, as Windows' proactor cannot."""
 
-    def add_reader(self, fd: Any, callback: Any, *args: Any) -> NoReturn:
+    def add_reader(self, fd: Any, callback: Any, *args: Any) -> NoReturn:  # type: ignore[override]
         raise NotImplementedError
 
     def remove_reader(self, fd: Any) -> NoReturn:

@@ -132,7 +132,7 @@ def test_names_of_objects_may_have_dots(bench: Bench) -> None:
             assert await client.call("lab.vnir.lens.move", 2) == 2
             assert await client.get("lab.vnir.lens.position") == 2
             assert await client.get("vnir.lens.position") == 0
-            assert await client.call("roc.broker.stats") == await client["roc.broker"].stats()
+            assert "uptime" in await client.call("roc.broker.stats")
             with pytest.raises(errors.ConfigError, match=r"object\.member"):
                 await client.get("vnir")
 
@@ -160,7 +160,8 @@ def test_a_failing_task_group_withdraws_the_calls_of_its_other_tasks(bench: Benc
     async def main() -> None:
         async with AsyncRocClient(bench.broker, timeout=10) as client:
             begin = client["vnir"].begin
-            with pytest.raises(ExceptionGroup) as caught:
+
+            async def together() -> None:
                 async with asyncio.TaskGroup() as group:
                     group.create_task(begin(1, 0.5))
                     await until(bench.begun)
@@ -168,6 +169,9 @@ def test_a_failing_task_group_withdraws_the_calls_of_its_other_tasks(bench: Benc
                         group.create_task(begin(number))
                     await until_held(client, 5)
                     group.create_task(client["vnri"].echo(0))
+
+            with pytest.raises(ExceptionGroup) as caught:
+                await together()
             assert caught.group_contains(errors.ObjectNotFound)
             assert await begin(9) == 9
 
@@ -190,7 +194,7 @@ def test_a_cancelled_call_that_waits_at_the_server_is_never_begun(bench: Bench, 
             waiting.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await waiting
-            assert await asyncio.gather(running, begin(3)) == [1, 3]
+            assert [await running, await begin(3)] == [1, 3]
 
     run(main(), loop)
     assert bench.begun() == [1, 3]
@@ -280,7 +284,7 @@ def test_a_call_that_is_cancelled_while_its_loop_stood_still(bench: Bench) -> No
                 waiting.cancel()
                 await asyncio.wait([waiting])
                 assert waiting.cancelled()
-                assert await asyncio.gather(running, client["vnir"].begin(3)) == [1, 3]
+                assert [await running, await client["vnir"].begin(3)] == [1, 3]
 
     run(main())
     assert bench.begun() == [1, 3]
@@ -386,12 +390,27 @@ def test_calls_under_way_when_the_broker_dies(
 
 
 @all_loops
-def test_a_frozen_broker_is_given_up_and_found_again(
-    broker_process: BrokerProcess, bench: Bench, loop: str
-) -> None:
-    """The connection is opened anew, and watched anew, though its descriptors have the same
-    numbers as those of the old one."""
+def test_a_connection_that_is_opened_anew_is_watched_anew(bench: Bench, loop: str) -> None:
+    """Its descriptors may well have the same numbers as those of the old one."""
 
+    async def main() -> None:
+        async with AsyncRocClient(bench.broker) as client:
+            vnir = client["vnir"]
+            for number in range(20):
+                assert await vnir.echo(number) == number
+                caller = client._caller
+                caller._whole(caller._reopen)
+            began = time.monotonic()
+            assert await asyncio.gather(*map(vnir.echo, range(100))) == list(range(100))
+            assert time.monotonic() - began < 1.0, "replies are seen when they come"
+
+    run(main(), loop)
+
+
+@pytest.mark.slow
+def test_a_frozen_broker_is_given_up_and_found_again(
+    broker_process: BrokerProcess, bench: Bench
+) -> None:
     async def main() -> None:
         async with AsyncRocClient(bench.broker, timeout=30) as client:
             vnir = client["vnir"]
@@ -402,12 +421,9 @@ def test_a_frozen_broker_is_given_up_and_found_again(
             assert caught.value.executed is None
             broker_process.child.thaw()
             await client.wait_for("vnir")
-            began = time.monotonic()
-            for number in range(20):
-                assert await vnir.echo(number) == number
-            assert time.monotonic() - began < 1.0, "replies are seen when they come"
+            assert await vnir.echo(2) == 2
 
-    run(main(), loop)
+    run(main())
 
 
 # ---- loops, and the end
@@ -605,59 +621,51 @@ posix = pytest.mark.skipif(
     sys.platform == "win32", reason="signals as they are here are POSIX; run it on Linux or macOS"
 )
 
-LOOP_OF = """
-    def new_loop(kind):
-        if kind == "uvloop":
+DEV = {"PYTHONDEVMODE": "1", "PYTHONWARNINGS": "error"}
+
+LOOP = """
+    import asyncio, os, random, signal, sys, threading, time
+    from runmacs.roc import AsyncRocClient
+
+    def new_loop():
+        if sys.argv[2] == "uvloop":
             import uvloop
             return uvloop.new_event_loop()
         return asyncio.new_event_loop()
+
+    client = AsyncRocClient(sys.argv[1], timeout=10)
 """
 
-SCRIPT = (
-    """
-    import asyncio, sys, time
-    from runmacs.roc import AsyncRocClient
-%s
-    client = AsyncRocClient(sys.argv[1], timeout=30)
-
+SCRIPT = """
     async def main():
         print("ready", flush=True)
         await client["vnir"].begin(1, 1.5)
 
     async def afterwards():
         print("next", await client["vnir"].echo("works"), flush=True)
+        client.close()
 
     try:
-        with asyncio.Runner(loop_factory=lambda: new_loop(sys.argv[2])) as runner:
+        with asyncio.Runner(loop_factory=new_loop) as runner:
             runner.run(main())
     except KeyboardInterrupt:
         print("interrupted at", time.monotonic(), flush=True)
     asyncio.run(afterwards())
-    client.close()
 """
-    % LOOP_OF
-)
 
-PROMPT = (
-    """
-    import asyncio, sys, time
-    from runmacs.roc import AsyncRocClient
-%s
-    loop = new_loop(sys.argv[2])
-    client = AsyncRocClient(sys.argv[1], timeout=30)
+PROMPT = """
+    loop = new_loop()
+    task = loop.create_task(client.call("vnir.begin", 1, 1.5))
     print("ready", flush=True)
     try:
-        loop.run_until_complete(client.call("vnir.begin", 1, 1.5))
+        loop.run_until_complete(task)
     except KeyboardInterrupt:
         print("interrupted at", time.monotonic(), flush=True)
     print("next", loop.run_until_complete(client.call("vnir.echo", "works")), flush=True)
-    for task in asyncio.all_tasks(loop):
-        print("the first one got", loop.run_until_complete(task), flush=True)
+    assert loop.run_until_complete(task) == 1
     client.close()
     loop.close()
 """
-    % LOOP_OF
-)
 
 
 def interrupted(child: Child, bench: Bench) -> None:
@@ -678,7 +686,7 @@ def interrupted(child: Child, bench: Bench) -> None:
 @loops
 def test_ctrl_c_in_asyncio_run(bench: Bench, spawn: Spawner, loop: str) -> None:
     new_loop(loop)
-    interrupted(spawn(SCRIPT, bench.broker.rocBroker, loop, env=DEV), bench)
+    interrupted(spawn(LOOP + SCRIPT, bench.broker.rocBroker, loop, env=DEV), bench)
 
 
 @posix
@@ -686,22 +694,11 @@ def test_ctrl_c_in_asyncio_run(bench: Bench, spawn: Spawner, loop: str) -> None:
 def test_ctrl_c_at_a_prompt_that_keeps_its_loop(bench: Bench, spawn: Spawner, loop: str) -> None:
     """As IPython does it. The task is not cancelled there, and its call is not lost."""
     new_loop(loop)
-    child = spawn(PROMPT, bench.broker.rocBroker, loop, env=DEV)
-    interrupted(child, bench)
-    if loop == "asyncio":
-        assert "the first one got 1" in child.stdout
+    interrupted(spawn(LOOP + PROMPT, bench.broker.rocBroker, loop, env=DEV), bench)
 
 
-DEV = {"PYTHONDEVMODE": "1", "PYTHONWARNINGS": "error"}
-
-STRESS = (
-    """
-    import asyncio, os, random, signal, sys, threading, time
-    from runmacs.roc import AsyncRocClient
-%s
+STRESS = """
     INTERRUPTS, TASKS = 300, 4
-    loop = new_loop(sys.argv[2])
-    client = AsyncRocClient(sys.argv[1], timeout=5)
     echo = client["vnir"].echo
     wrong, longest = [], 0.0
     sent = taken = calls = 0
@@ -727,39 +724,65 @@ STRESS = (
             sent += 1
             os.kill(os.getpid(), signal.SIGINT)
 
-    # An interrupt may end whichever task it strikes in; its successor goes on.
-    tasks = {}
+    def report():
+        print("interrupts", taken, "calls", calls, flush=True)
+        print("longest", longest, flush=True)
+        print("wrong", wrong, flush=True)
+        client.close()
+
     threading.Thread(target=interrupt, daemon=True).start()
+"""
+
+CANCELLED = """
+    async def main():
+        await asyncio.gather(*map(call, range(TASKS)))
+
+    with asyncio.Runner(loop_factory=new_loop) as runner:
+        while taken < INTERRUPTS:
+            try:
+                while True:
+                    runner.run(main())
+            except KeyboardInterrupt:
+                taken += 1
+        assert runner.run(echo("after all")) == "after all"
+        report()
+"""
+
+STRUCK = """
+    loop = new_loop()
+    tasks = {}
     while taken < INTERRUPTS:
         try:
             for number in range(TASKS):
+                # The interrupt ends the task that it strikes in; another takes its place.
                 if number not in tasks or tasks[number].done():
                     tasks[number] = loop.create_task(call(number))
             loop.run_forever()
         except KeyboardInterrupt:
             taken += 1
-    for task in tasks.values():
-        try:
-            loop.run_until_complete(task)
-        except KeyboardInterrupt:
-            pass
+    loop.run_until_complete(asyncio.wait(tasks.values()))
     assert loop.run_until_complete(echo("after all")) == "after all"
-    print("interrupts", taken, "calls", calls, flush=True)
-    print("longest", longest, flush=True)
-    print("wrong", wrong, flush=True)
-    client.close()
+    report()
     loop.close()
 """
-    % LOOP_OF
-)
 
 
 @posix
-@loops
-def test_hundreds_of_interrupts_harm_no_other_task(bench: Bench, spawn: Spawner, loop: str) -> None:
-    """A message that was torn apart would cost some task its reply, and it would time out."""
+@pytest.mark.parametrize(
+    ("program", "loop"),
+    [
+        pytest.param(CANCELLED, "asyncio", id="cancelled"),
+        pytest.param(CANCELLED, "uvloop", id="cancelled-uvloop"),
+        # Not in uvloop, which cannot be run again when it was struck at a bad moment.
+        pytest.param(STRUCK, "asyncio", id="struck"),
+    ],
+)
+def test_hundreds_of_interrupts_harm_no_other_call(
+    bench: Bench, spawn: Spawner, program: str, loop: str
+) -> None:
+    """A message that was torn apart would cost somebody a reply, and he would time out."""
     new_loop(loop)
-    child = spawn(STRESS, bench.broker.rocBroker, loop, name="stress")
+    child = spawn(LOOP + STRESS + program, bench.broker.rocBroker, loop, name="stress")
     assert child.wait(60) == 0, child.stderr
     print(child.stdout)
     assert "wrong []" in child.stdout

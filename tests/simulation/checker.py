@@ -253,8 +253,8 @@ class _Judge:
         for server in laboratory.servers:
             if server.alive and (server.core.snapshot()["queued"] or server.core.running):
                 found.append(Fault("g", f"{server.label} still has calls"))
-        for client in laboratory.clients:
+        for client in [*laboratory.clients, *laboratory.visitors]:
             left = client.core.snapshot()
-            if left["open"] or left["queued"] or left["verdicts"]:
+            if client.alive and (left["open"] or left["queued"] or left["verdicts"]):
                 found.append(Fault("g", f"{client.label} still has calls: {left}"))
         return found

@@ -86,6 +86,8 @@ class Laboratory:
             SimulatedClient(self.network, plan.name, cores.caller, **_clock(plan))
             for plan in schedule.clients
         ]
+        self.visitors: list[SimulatedClient] = []
+        self._cores = cores
         self.rogue = Rogue(self.network, self.broker)
         peers = [self.broker, *self.servers, *self.clients]
         self._by_name: dict[str, Any] = {process.name: process for process in peers}
@@ -93,7 +95,7 @@ class Laboratory:
     @property
     def made(self) -> list[Made]:
         """All calls of all clients."""
-        return [made for client in self.clients for made in client.made]
+        return [made for client in [*self.clients, *self.visitors] for made in client.made]
 
     def run(self) -> None:
         """Run the schedule, heal everything, see that all works, and wait until it is quiet."""
@@ -108,8 +110,17 @@ class Laboratory:
     # ---- what is done
 
     def _do(self, action: Action) -> None:
-        process, args = self._by_name[action.who], action.args
-        getattr(self, f"_do_{action.what}")(process, *args)
+        if action.what == "visit":
+            self._do_visit(action.who)
+        elif action.who in self._by_name:
+            process = self._by_name[action.who]
+            getattr(self, f"_do_{action.what}")(process, *action.args)
+
+    def _do_visit(self, name: str) -> None:
+        plan = next(plan for plan in self.schedule.visitors if plan.name == name)
+        visitor = SimulatedClient(self.network, name, self._cores.caller, **_clock(plan))
+        self.visitors.append(visitor)
+        self._by_name[name] = visitor
 
     def _do_call(
         self,
@@ -128,14 +139,14 @@ class Laboratory:
         if abandoned is not None:
             self.clock.after(abandoned, lambda: client.abandon(made))
 
-    def _do_kill(self, process: SimulatedProcess, seconds: float) -> None:
+    def _do_kill(self, process: SimulatedProcess, seconds: float | None) -> None:
         process.kill()
-        self.clock.after(seconds, lambda: self._revive(process))
+        self._revive_after(process, seconds)
 
-    def _do_stop(self, process: Any, seconds: float) -> None:
+    def _do_stop(self, process: Any, seconds: float | None) -> None:
         if process.alive:
             process.close() if isinstance(process, SimulatedClient) else process.stop()
-            self.clock.after(seconds, lambda: self._revive(process))
+            self._revive_after(process, seconds)
 
     def _do_freeze(self, process: SimulatedProcess, seconds: float, at_work: bool) -> None:
         process.freeze(at_work)
@@ -158,6 +169,10 @@ class Laboratory:
         line = self.network.line(process.name)
         usual, line.delay = line.delay, (least, most)
         self.clock.after(seconds, lambda: setattr(line, "delay", usual))
+
+    def _revive_after(self, process: SimulatedProcess, seconds: float | None) -> None:
+        if seconds is not None:
+            self.clock.after(seconds, lambda: self._revive(process))
 
     def _revive(self, process: SimulatedProcess) -> None:
         if not process.alive:

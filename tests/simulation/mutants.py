@@ -39,7 +39,13 @@ def broker_takes_unread_for_fresh(patch: pytest.MonkeyPatch) -> None:
 
 def an_empty_socket_is_believed_at_once(patch: pytest.MonkeyPatch) -> None:
     """What the network's thread brings in a moment after a thaw is taken for fresh."""
-    patch.setattr(Standstill, "SETTLE", 0.0)
+
+
+    def drained(self: Standstill, now: float) -> bool:
+        self.age = 0.0
+        return True
+
+    patch.setattr(Standstill, "drained", drained)
 
 
 def nobody_looks_at_the_way(patch: pytest.MonkeyPatch) -> None:

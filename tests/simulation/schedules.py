@@ -54,10 +54,11 @@ class Schedule:
     broker: Plan
     servers: list[Plan]
     clients: list[Plan]
+    visitors: list[Plan] = field(default_factory=list)
     actions: list[Action] = field(default_factory=list)
 
     def __str__(self) -> str:
-        people = [self.broker, *self.servers, *self.clients]
+        people = [self.broker, *self.servers, *self.clients, *self.visitors]
         lines = [f"seed {self.seed}, {self.seconds:.1f} s", *map(str, people)]
         return "\n".join([*lines, *map(str, sorted(self.actions, key=lambda a: a.when))])
 
@@ -72,12 +73,16 @@ def make_schedule(seed: int) -> Schedule:
     _add_calls(rng, schedule)
     for _ in range(rng.choice((0, 1, 2, 3, 4, 6, 8))):
         _add_fault(rng, schedule)
+    for number in range(rng.choice((0, 0, 1, 3))):
+        _add_visitor(rng, schedule, number)
     return schedule
 
 
-def _plan(rng: random.Random, name: str, *server: object) -> Plan:
-    rate = 1.0 + rng.uniform(-1e-4, 1e-4)
-    return Plan(name, *server, offset=rng.uniform(0.0, 100_000.0), rate=rate)  # type: ignore[arg-type]
+def _plan(
+    rng: random.Random, name: str, object_id: str = "", policy: str = "", prefetch: int = 16
+) -> Plan:
+    offset, rate = rng.uniform(0.0, 100_000.0), 1.0 + rng.uniform(-1e-4, 1e-4)
+    return Plan(name, object_id, policy, prefetch, offset, rate)
 
 
 def _servers(rng: random.Random) -> list[Plan]:
@@ -136,6 +141,23 @@ def _add_fault(rng: random.Random, schedule: Schedule) -> None:
             least = rng.choice((0.0, 0.01, 0.1))
             most = least + rng.choice((0.01, 0.1, 0.4))
             add(Action(when, "slow", peer.name, (_length(rng), least, most)))
+
+
+def _add_visitor(rng: random.Random, schedule: Schedule, number: int) -> None:
+    """A client that comes, best while somebody is frozen, calls, and is gone again."""
+    freezes = [action for action in schedule.actions if action.what == "freeze"]
+    when, latest = rng.uniform(0.0, schedule.seconds), schedule.seconds - 0.3
+    if freezes:
+        when = rng.choice(freezes).when + rng.uniform(0.0, 1.0)
+    when = min(when, latest)
+    plan = _plan(rng, f"visitor{number}")
+    schedule.visitors.append(plan)
+    schedule.actions.append(Action(when, "visit", plan.name))
+    object_id = rng.choice(schedule.servers).object_id
+    for _ in range(rng.choice((1, 2, 5))):
+        schedule.actions.append(_call(rng, when + rng.uniform(0.0, 0.2), plan.name, object_id))
+    how = rng.choice(("kill", "kill", "stop"))
+    schedule.actions.append(Action(when + rng.uniform(0.01, 1.5), how, plan.name, (None,)))
 
 
 def _length(rng: random.Random) -> float:

@@ -9,13 +9,23 @@ Rules:
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Generator
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from . import errors
+from ._drivers.clock import now as clock
 from ._drivers.looping import LoopCaller
-from .client import checked_timeout, client_of, encoded_call, instance_name, origin
+from .client import (
+    PAUSE,
+    checked_timeout,
+    client_of,
+    encoded_call,
+    instance_name,
+    left_to_wait,
+    origin,
+)
 from .config import resolve_broker
 from .core.caller import Call
 from .core.outcome import result_of
@@ -86,13 +96,13 @@ class AsyncRocClient:
             BrokerUnreachable: no broker was there.
         """
         proxy = self.proxy(object_id)
-        call = Call.waiting_for(object_id)
-        await self._caller.complete_soon(call, checked_timeout(timeout))
-        try:
-            result_of(call)
-        except (errors.CallTimeout, errors.ObjectNotFound):
-            message = f"{object_id}: nobody has shared it within {timeout:g} s. Start its server."
-            raise errors.ObjectNotFound(message, executed=False) from None
+        left = checked_timeout(timeout)
+        deadline = clock() + left
+        while left:
+            call = Call.waiting_for(object_id)
+            await self._caller.complete_soon(call, left)
+            left = left_to_wait(call, deadline, timeout)
+            await asyncio.sleep(min(left, PAUSE))
         return proxy
 
     # ---- calls by name

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 import uuid
 import weakref
 from collections.abc import Iterator
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from . import errors
 from ._drivers.calling import Caller
+from ._drivers.clock import now as clock
 from .config import resolve_broker
 from .core.caller import Call
 from .core.outcome import result_of
@@ -26,6 +28,8 @@ __all__ = ["RocClient"]
 
 _LONGEST = 1e9
 _UNCHECKED = 1_000_000
+PAUSE = 0.05
+"""Seconds between two attempts to find an object that is waited for."""
 
 
 class RocClient:
@@ -109,13 +113,13 @@ class RocClient:
             BrokerUnreachable: no broker was there.
         """
         proxy = self.proxy(object_id)
-        call = Call.waiting_for(object_id)
-        self._caller.complete(call, checked_timeout(timeout))
-        try:
-            result_of(call)
-        except (errors.CallTimeout, errors.ObjectNotFound):
-            message = f"{object_id}: nobody has shared it within {timeout:g} s. Start its server."
-            raise errors.ObjectNotFound(message, executed=False) from None
+        left = checked_timeout(timeout)
+        deadline = clock() + left
+        while left:
+            call = Call.waiting_for(object_id)
+            self._caller.complete(call, left)
+            left = left_to_wait(call, deadline, timeout)
+            time.sleep(min(left, PAUSE))
         return proxy
 
     # ---- calls
@@ -235,6 +239,31 @@ def encoded_call(
     if buffers or (params is not None and len(params) > _UNCHECKED):
         _check_size(f"{object_id}.{member or method}", params or b"", buffers)
     return Call(object_id, method, params, buffers, member)
+
+
+def left_to_wait(call: Call, deadline: float, timeout: float) -> float:
+    """Seconds to go on waiting for an object, after a call that did; 0 if it is there.
+
+    A broker or server that went away, or a computer that stood still, ends such a call
+    before its time.
+
+    Raises:
+        ObjectNotFound, BrokerUnreachable: no time is left.
+    """
+    try:
+        result_of(call)
+    except errors.QueueFull:
+        raise
+    except (errors.CallTimeout, errors.DeliveryError) as error:
+        left = deadline - clock()
+        if left > PAUSE:
+            return left
+        if isinstance(error, errors.BrokerUnreachable):
+            raise
+        name = call.object_id.rstrip("!")
+        message = f"{name}: nobody has shared it within {timeout:g} s. Start its server."
+        raise errors.ObjectNotFound(message, executed=False) from None
+    return 0.0
 
 
 def checked_timeout(timeout: float) -> float:

@@ -38,6 +38,9 @@ class Front(Protocol):
     def bind(self, endpoints: Endpoints) -> None:
         """Listen at the rocBroker address. Raises OSError or zmq.ZMQError."""
 
+    def unbind(self, endpoints: Endpoints) -> None:
+        """Listen no longer, if it did."""
+
     def collect(self, ready: Iterable[int], inbox: list[list[Any]]) -> bool:
         """Append what has come, routing ids in front; True if there may be more."""
 
@@ -81,7 +84,7 @@ class StreamFront:
                 if error.errno == errno.EADDRINUSE:
                     break
         if failure is not None and (not self._listeners or failure.errno == errno.EADDRINUSE):
-            self._stop_listening()
+            self.unbind(endpoints)
             raise failure
 
     def _listen(self, listener: socket.socket, family: int, place: Any) -> None:
@@ -214,6 +217,9 @@ class StreamFront:
                 connection.say_goodbye(0.5)
             self._drop(connection)
 
+    def unbind(self, endpoints: Endpoints) -> None:
+        self._stop_listening()
+
     def _stop_listening(self) -> None:
         for fd, listener in self._listeners.items():
             self._poller.remove(fd)
@@ -240,6 +246,10 @@ class ZmqFront:
 
     def bind(self, endpoints: Endpoints) -> None:
         self._router.bind(endpoints.rocBroker)
+
+    def unbind(self, endpoints: Endpoints) -> None:
+        with contextlib.suppress(zmq.ZMQError):
+            self._router.unbind(endpoints.rocBroker)
 
     def collect(self, ready: Iterable[int], inbox: list[list[Any]]) -> bool:
         for _ in range(_DRAIN):

@@ -9,7 +9,9 @@
 from __future__ import annotations
 
 import contextlib
+import contextlib
 import errno
+import os
 import os
 import random
 import time
@@ -118,20 +120,16 @@ class Routing:
         bound: list[tuple[zmq.Socket[Any], str]] = []
         address = endpoints.rocBroker
         try:
-            # First what libzmq resolves, then the front, which cannot be taken back as easily.
+            _refuse_if_listened_at(address)
+            self.front.bind(endpoints)
             for socket, address in news:
                 _refuse_if_listened_at(address)
                 socket.bind(address)
                 bound.append((socket, address))
-            address = endpoints.rocBroker
-            _refuse_if_listened_at(address)
-            self.front.bind(endpoints)
-            self._files = [taken for _, taken in bound]
         except (zmq.ZMQError, OSError) as error:
+            self.front.unbind(endpoints)
             for socket, taken in bound:
-                _remove_file(taken)
-                with contextlib.suppress(zmq.ZMQError):  # it knows a wildcard by other names
-                    socket.unbind(taken)
+                socket.unbind(taken)
             raise _bind_error(address, error) from None
 
     def _close(self, linger: int) -> None:
@@ -140,9 +138,18 @@ class Routing:
         self.front.close()
         self.xsub.close(linger=linger)
         self.xpub.close(linger=linger)
+        self._tidy_up()
         self._poller.close()
         if self._own is not None:
             self._own.term()
+
+    def _tidy_up(self) -> None:
+        """libzmq removes its ipc files some time later, which may be too late."""
+        where = getattr(self, "endpoints", None)
+        if where is not None and where.transport == "ipc":
+            for address in (where.generalXSUB, where.generalXPUB):
+                with contextlib.suppress(OSError, ValueError):
+                    os.unlink(address.removeprefix("ipc://"))
 
     # ---- the loop
 

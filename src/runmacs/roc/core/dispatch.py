@@ -120,7 +120,7 @@ class Dispatcher:
         except Refusal as refusal:
             return self._fail(request, refusal)
         except BaseException as error:
-            if isinstance(error, KeyboardInterrupt) and self._interrupted():
+            if issubclass(type(error), KeyboardInterrupt) and self._interrupted():
                 return self._interruption(request, "while it ran", None)
             return self._raised(request, error)
         reply_id = request.reply_id
