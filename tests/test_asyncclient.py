@@ -318,8 +318,9 @@ def test_what_ran_out_of_time_meanwhile_is_not_executed(bench: Bench, loop: str)
             waiting = asyncio.ensure_future(client.proxy("vnir", timeout=0.5).begin(2))
             await asyncio.sleep(0)
             block(1.5)
-            with pytest.raises(errors.CallTimeout) as caught:
+            with pytest.raises(TimeoutError) as caught:
                 await waiting
+            assert isinstance(caught.value, errors.RocError)
             assert caught.value.executed is False
             assert await running == 1
             assert await client["vnir"].begin(3) == 3
@@ -346,20 +347,22 @@ def test_a_broker_is_not_thought_lost_by_a_loop_that_stood_still(bench: Bench, l
 
 @loops
 def test_a_call_that_the_loop_could_not_send_in_time(bench: Bench, loop: str) -> None:
-    """The connection stands, but the loop has not seen it before the call's time was over."""
+    """The connection stands, but the loop has not seen it before the call's time was over.
+
+    Once in a while it stands so early that the call is sent at once.
+    """
 
     async def main() -> None:
         async with AsyncRocClient(bench.broker) as client:
             call = asyncio.ensure_future(client.proxy("vnir", timeout=0.3).begin(1))
             await asyncio.sleep(0)
             block(0.6)
-            with pytest.raises(errors.RocError) as caught:
-                await call
-            assert caught.value.executed is False
+            outcome: Any = (await asyncio.gather(call, return_exceptions=True))[0]
             assert await client["vnir"].begin(2) == 2
+            assert bench.begun() == ([1, 2] if outcome == 1 else [2])
+            assert outcome == 1 or outcome.executed is False
 
     run(main(), loop)
-    assert bench.begun() == [2]
 
 
 # ---- the broker goes away
@@ -481,7 +484,7 @@ def test_calls_that_a_closed_loop_left_behind_are_withdrawn(
     client.close()
     for task in left_behind:
         task._log_destroy_pending = False  # type: ignore[attr-defined]
-        task.get_coro().close()  # type: ignore[union-attr]
+        task.get_coro().close()
 
 
 @all_loops
@@ -503,9 +506,10 @@ def test_a_loop_may_be_closed_before_the_client(bench: Bench, loop: str, no_leak
 def test_closing(bench: Bench, loop: str, no_leak: None) -> None:
     async def main() -> None:
         async with AsyncRocClient(bench.broker) as client:
-            assert not client.closed
+            states = [client.closed]
             assert await client["vnir"].echo(1) == 1
-        assert client.closed
+        states.append(client.closed)
+        assert states == [False, True]
         with pytest.raises(errors.Closed, match="closed"):
             await client["vnir"].echo(2)
         client.close()
@@ -701,11 +705,12 @@ STRESS = """
     INTERRUPTS, TASKS = 300, 4
     echo = client["vnir"].echo
     wrong, longest = [], 0.0
-    sent = taken = calls = 0
+    sent = taken = caught = calls = 0
+    over = False
 
     async def call(task):
         global longest, calls
-        while taken < INTERRUPTS:
+        while not over:
             calls += 1
             asked = [task, calls]
             began = time.monotonic()
@@ -715,22 +720,25 @@ STRESS = """
                 wrong.append((asked, got))
 
     def interrupt():
-        global sent
+        global over, sent
         rng = random.Random(1)
-        while sent < INTERRUPTS:
-            while taken < sent:
+        for _ in range(INTERRUPTS):
+            # One may strike in a destructor, where Python drops it.
+            patience = time.monotonic() + 0.1
+            while taken < sent and time.monotonic() < patience:
                 time.sleep(0.0005)
             time.sleep(0.0005 + rng.random() * 0.004)
             sent += 1
             os.kill(os.getpid(), signal.SIGINT)
+        over = True
 
     def report():
-        print("interrupts", taken, "calls", calls, flush=True)
+        print("interrupts", caught, "of", sent, "calls", calls, flush=True)
         print("longest", longest, flush=True)
         print("wrong", wrong, flush=True)
         client.close()
 
-    threading.Thread(target=interrupt, daemon=True).start()
+    interrupting = threading.Thread(target=interrupt, daemon=True)
 """
 
 CANCELLED = """
@@ -738,28 +746,34 @@ CANCELLED = """
         await asyncio.gather(*map(call, range(TASKS)))
 
     with asyncio.Runner(loop_factory=new_loop) as runner:
-        while taken < INTERRUPTS:
+        runner.get_loop()
+        interrupting.start()
+        while not over:
             try:
-                while True:
+                taken = sent  # what strikes from here on is caught
+                while not over:
                     runner.run(main())
             except KeyboardInterrupt:
-                taken += 1
+                caught += 1
         assert runner.run(echo("after all")) == "after all"
         report()
 """
 
 STRUCK = """
     loop = new_loop()
-    tasks = {}
-    while taken < INTERRUPTS:
+    tasks = {number: loop.create_task(call(number)) for number in range(TASKS)}
+    interrupting.start()
+    while not over:
         try:
-            for number in range(TASKS):
+            taken = sent  # what strikes from here on is caught
+            for number, task in tasks.items():
                 # The interrupt ends the task that it strikes in; another takes its place.
-                if number not in tasks or tasks[number].done():
+                if task.done() and not over:
+                    assert isinstance(task.exception(), KeyboardInterrupt)
                     tasks[number] = loop.create_task(call(number))
-            loop.run_forever()
+            loop.run_until_complete(asyncio.wait(tasks.values()))
         except KeyboardInterrupt:
-            taken += 1
+            caught += 1
     loop.run_until_complete(asyncio.wait(tasks.values()))
     assert loop.run_until_complete(echo("after all")) == "after all"
     report()

@@ -353,6 +353,7 @@ def test_ctrl_c_under_load_ends_a_server_cleanly(
     for when, error in ended:
         assert isinstance(error, errors.ServerLost | errors.ObjectNotFound), repr(error)
         assert when - struck < 1.0 + 0.25
-        assert error.executed is not True
+        # True: it struck between a method's end and the reply, and the error says so.
+        assert error.executed is not True or "before its result was sent" in str(error)
     for client in clients:
         client.close()

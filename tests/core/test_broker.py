@@ -463,6 +463,26 @@ def test_a_pool_with_a_bigger_member(broker: ScriptedBroker) -> None:
     assert taken == ["big", "big", "small", "big"]
 
 
+def test_when_one_of_a_pool_leaves_the_others_go_on(broker: ScriptedBroker) -> None:
+    for worker in ("w1", "w2"):
+        broker.ready(worker, policy="pool", prefetch=1)
+    for number in (1, 2, 3):
+        broker.call("c1", "vnir", number)
+    assert broker.leave("w1") == [f"c1 #1 {LOST}"]
+    assert broker.vanish("w1") == []
+    assert broker.queued("vnir") == 1
+    assert broker.reply("w2", "c1", 2) == ["c1 #2 = null", "w2 gets m #3 of c1"]
+
+
+def test_a_call_that_one_of_a_pool_did_not_get_goes_to_another(broker: ScriptedBroker) -> None:
+    broker.ready("w1", policy="pool")
+    broker.ready("w2", policy="pool")
+    assert broker.call("c1", "vnir", 1) == ["w1 gets m #1 of c1"]
+    frames = [b"w1", *broker.got["w1"]]
+    assert broker.do(Unreachable(frames)) == ["w2 gets m #1 of c1"]
+    assert broker.states("vnir") == ["serving"]
+
+
 def test_a_pool_gives_a_stalled_member_nothing(broker: ScriptedBroker) -> None:
     broker.ready("w1", policy="pool")
     broker.ready("w2", policy="pool")
@@ -847,6 +867,7 @@ def test_heartbeat_from_a_stranger_earns_a_disconnect(broker: ScriptedBroker) ->
 def test_ready_twice_ends_the_conversation(served: ScriptedBroker) -> None:
     served.call("c1", "vnir", 1)
     assert served.ready("w1") == [f"c1 #1 {LOST}", "w1 is sent away: ProtocolError"]
+    assert served.counters["servers_lost"] == 1
     assert served.ready("w1") == ["w1 is serving"]
 
 

@@ -54,6 +54,11 @@ class ScriptedCaller:
         self.core.abandon(call, self.now, out)
         return self._lines(out)
 
+    def close(self) -> tuple[list[str], bool]:
+        out: list[Effect] = []
+        waits = self.core.close(out)
+        return self._lines(out), waits
+
     # ---- what the socket and the broker do
 
     def link_up(self) -> list[str]:
@@ -371,6 +376,7 @@ def test_the_greeting_is_asked_for_again(caller: ScriptedCaller) -> None:
     assert caller.pass_time(0.02) == ["roc.broker! rpc.ping #3"]
     caller.gets(3, result={"broker": "b1"})
     assert caller.core.broker == "b1"
+    assert caller.core.snapshot()["pings"] == 0
 
 
 # --- deadlines ------------------------------------------------------------------------
@@ -671,6 +677,13 @@ def test_an_abandoned_call_that_was_not_sent_never_is(caller: ScriptedCaller) ->
     assert caller.link_up() == ["roc.broker! rpc.ping #2"]
 
 
+def test_a_call_that_is_done_cannot_be_abandoned(linked: ScriptedCaller) -> None:
+    call = linked.open_call()
+    linked.gets(call.number, result=7)
+    assert linked.abandon(call) == []
+    assert result_of(call) == 7
+
+
 def test_a_stock_broker_gets_no_withdrawal(stock: ScriptedCaller) -> None:
     assert stock.abandon(stock.open_call()) == []
 
@@ -689,6 +702,18 @@ def test_closing_ends_all_calls(linked: ScriptedCaller) -> None:
     for call, executed in ((sent, None), (queued, None), (third, None), (fourth, False)):
         assert failure(call).executed is executed
     assert type(failure(fourth)) is errors.Closed
+
+
+def test_who_closes_withdraws_what_it_has_sent(linked: ScriptedCaller) -> None:
+    assert linked.close() == ([], False)
+    linked.call()
+    linked.call()
+    assert linked.close() == (["vnir! rpc.cancel #4", "vnir! rpc.cancel #5"], True)
+
+
+def test_who_closes_has_nothing_to_withdraw_from_a_stock_broker(stock: ScriptedCaller) -> None:
+    stock.call()
+    assert stock.close() == ([], False)
 
 
 # --- limits ---------------------------------------------------------------------------

@@ -93,6 +93,15 @@ def test_right_after_a_standstill_an_empty_socket_is_not_believed_yet() -> None:
     assert loop.still.drained(loop.now)
 
 
+def test_that_holds_for_short_ones_too() -> None:
+    loop = Loop()
+    loop.wait(0.0, 0.06)
+    assert loop.still.age == pytest.approx(0.06)
+    assert not loop.still.drained(loop.now)
+    loop.now += 0.051
+    assert loop.still.drained(loop.now)
+
+
 def test_short_standstills_in_a_row_do_not_put_that_off() -> None:
     """A process that gets its computing time in slices does not age without end."""
     loop = Loop()

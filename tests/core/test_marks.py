@@ -38,7 +38,7 @@ class Marked:
     def stop(self) -> str:
         return "stopped"
 
-    @exposed
+    @exposed  # type: ignore[prop-decorator]
     @property
     def temperature(self) -> float:
         return 20.0
@@ -52,7 +52,7 @@ class Marked:
     def humidity(self, value: float) -> None:
         pass
 
-    @exposed
+    @exposed  # type: ignore[prop-decorator]
     @readonly
     @property
     def pressure(self) -> float:
@@ -72,7 +72,7 @@ class Marked:
     def family(cls) -> str:
         return cls.__name__
 
-    @exposed
+    @exposed  # type: ignore[prop-decorator]
     @functools.cached_property
     def table(self) -> list[int]:
         return [1]
@@ -111,7 +111,7 @@ class Lens:
     def calibrate(self) -> None:
         raise AssertionError
 
-    @hidden
+    @hidden  # type: ignore[prop-decorator]
     @property
     def voltage(self) -> float:
         raise AssertionError
@@ -321,7 +321,7 @@ def test_marking_changes_nothing_else() -> None:
         lambda: exposed(math.sin),
         lambda: hidden(3),
         lambda: readonly(property(operator.attrgetter("x"))),
-        lambda: exposed("fps")(lambda: None),
+        lambda: exposed("fps")(lambda: None),  # type: ignore[type-var]
         lambda: exposed("fps", 3)(Lens),  # type: ignore[call-overload]
         lambda: exposed("")(Lens),
         lambda: exposed(Lens, "fps"),  # type: ignore[call-overload]

@@ -75,7 +75,7 @@ def test_a_verdict_is_found_by_the_names_alone(
 @pytest.mark.parametrize(
     "pattern",
     ["", ".", "lens.", "a b", "fps()", "lens/focus", "1a", "_secret", "lens._serial", "__class__",
-     "_*", 3, None, ["fps", 3], [""]],
+     "_x*", 3, None, ["fps", 3], [""]],
 )  # fmt: skip
 def test_a_pattern_that_can_never_match_is_an_error(option: str, pattern: Any) -> None:
     if pattern is None:
@@ -279,7 +279,5 @@ def test_readonly_refuses_every_set() -> None:
 def test_one_object_is_described_for_each_server_by_itself() -> None:
     lens = Lens()
     assert SharedObject(lens, "a", Selection(readonly=True)).describe() is not None
-    writable = {
-        e["name"]: e["writable"] for e in SharedObject(lens, "b").describe()["x-attributes"]
-    }
-    assert writable == {"position": True}
+    described = SharedObject(lens, "b").describe()["x-attributes"]
+    assert described == [{"name": "position", "writable": True}]

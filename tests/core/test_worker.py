@@ -43,6 +43,15 @@ class ScriptedWorker:
         self.core.unsent(self.now)
         self.core.check()
 
+    def link_down(self) -> None:
+        self.core.link_down(self.now)
+        self.core.check()
+
+    def link_up(self) -> list[str]:
+        out: list[Effect] = []
+        self.core.link_up(self.now, out)
+        return self._lines(out)
+
     def gets(self, *frames: Any) -> list[str]:
         out: list[Effect] = []
         self.core.on_frames(list(frames), self.now, out)
@@ -204,6 +213,7 @@ EVENTS: dict[str, Callable[[ScriptedWorker], object]] = {
     "unsound": lambda w: w.sent_away(UNSOUND),
     "broker stopped": lambda w: w.sent_away(STOPPED),
     "unsent": lambda w: w.unsent(),
+    "link down": lambda w: w.link_down(),
     "silence": lambda w: w.pass_time(8.0),
     "frozen": lambda w: w.freeze(),
     "opened": lambda w: w.opened(),
@@ -260,6 +270,14 @@ def test_ready_is_tried_again_until_it_can_be_sent() -> None:
         worker.unsent()
     worker.pass_time(0.2)
     assert worker.greeted() == ["greeted: serving"]
+
+
+def test_ready_goes_out_as_soon_as_the_connection_stands(serving: ScriptedWorker) -> None:
+    assert serving.link_up() == []
+    serving.link_down()
+    assert serving.link_up() == ["READY"]
+    assert serving.link_up() == []
+    assert serving.greeted() == ["greeted: serving"]
 
 
 def test_after_a_disconnect_it_registers_again_at_once(serving: ScriptedWorker) -> None:
@@ -374,6 +392,7 @@ LOSSES: dict[str, Callable[[ScriptedWorker], object]] = {
     "silence": lambda w: w.pass_time(1.6),
     "sent away": lambda w: w.sent_away(),
     "unsent": lambda w: w.unsent(),
+    "link down": lambda w: w.link_down(),
     "opened again": lambda w: w.opened(),
 }
 

@@ -95,7 +95,7 @@ class _Judge:
     def _read_history(self) -> None:
         at_broker: dict[str, tuple[Arrival, float]] = {}
         handed: dict[str, float] = {}
-        quickest: dict[tuple[str, str], float] = {}
+        quickest: dict[tuple[str, str, bytes], float] = {}
         broker = self.laboratory.broker.name
         for entry in self.laboratory.history.entries:
             if entry.what == "begins":
@@ -114,7 +114,9 @@ class _Judge:
                     first.arrived - first.sent + second.arrived - second.sent,
                     (read - first.arrived, entry.when - second.arrived),
                 )
-                pair = entry.call.partition(".")[0], entry.who
+                text = bytes((first.frames or [b""])[-1])
+                clock = text.partition(b'"clock":')[2][:3]
+                pair = entry.call.partition(".")[0], entry.who, clock
                 quickest[pair] = min(quickest.get(pair, way.total), way.total)
                 self.ways[entry.call] = way
                 self.best[entry.call] = quickest[pair]

@@ -68,7 +68,9 @@ class Laboratory:
         self.healed_at = 0.0
         self.probes: list[Probe] = []
         plan = schedule.broker
-        self.broker = SimulatedBroker(self.network, plan.name, cores.broker, **_clock(plan))
+        self.broker = SimulatedBroker(
+            self.network, plan.name, cores.broker, schedule.notices, **_clock(plan)
+        )
         self.servers = [
             SimulatedServer(
                 self.network,
@@ -207,8 +209,12 @@ class Laboratory:
             self.clock.run(0.02)
 
     def _is_quiet(self) -> bool:
-        open_calls = any(made.ended is None and _lives(made) for made in self.made)
-        return not open_calls and not any(server.running for server in self.servers)
+        waiting = self.broker.core.registry.services.values()
+        return not (
+            any(made.ended is None and _lives(made) for made in self.made)
+            or any(service.waiting.count for service in waiting)
+            or any(server.running or server.core.snapshot()["queued"] for server in self.servers)
+        )
 
 
 def _lives(made: Made) -> bool:

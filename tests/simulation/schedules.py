@@ -54,26 +54,30 @@ class Schedule:
     broker: Plan
     servers: list[Plan]
     clients: list[Plan]
+    notices: bool
     visitors: list[Plan] = field(default_factory=list)
     actions: list[Action] = field(default_factory=list)
 
     def __str__(self) -> str:
         people = [self.broker, *self.servers, *self.clients, *self.visitors]
-        lines = [f"seed {self.seed}, {self.seconds:.1f} s", *map(str, people)]
+        notices = "notices" if self.notices else "does not notice"
+        first = f"seed {self.seed}, {self.seconds:.1f} s; the broker {notices} who has gone"
+        lines = [first, *map(str, people)]
         return "\n".join([*lines, *map(str, sorted(self.actions, key=lambda a: a.when))])
 
 
-def make_schedule(seed: int) -> Schedule:
-    """The schedule of this seed."""
+def make_schedule(seed: int, hard: bool = False) -> Schedule:
+    """The schedule of this seed; a hard one has more of all that goes wrong."""
     rng = random.Random(seed)
     servers = _servers(rng)
     clients = [_plan(rng, f"client{n}") for n in range(rng.randint(1, 3))]
     seconds = rng.choice((4.0, 4.0, 4.0, 6.0, 6.0, 16.0))
-    schedule = Schedule(seed, seconds, _plan(rng, "broker"), servers, clients)
+    notices = rng.random() < 0.7
+    schedule = Schedule(seed, seconds, _plan(rng, "broker"), servers, clients, notices)
     _add_calls(rng, schedule)
-    for _ in range(rng.choice((0, 1, 2, 3, 4, 6, 8))):
+    for _ in range(rng.choice((8, 16)) if hard else rng.choice((0, 1, 2, 3, 4, 6, 8))):
         _add_fault(rng, schedule)
-    for number in range(rng.choice((0, 0, 1, 3))):
+    for number in range(8 if hard else rng.choice((0, 0, 1, 3))):
         _add_visitor(rng, schedule, number)
     return schedule
 
@@ -147,17 +151,20 @@ def _add_visitor(rng: random.Random, schedule: Schedule, number: int) -> None:
     """A client that comes, best while somebody is frozen, calls, and is gone again."""
     freezes = [action for action in schedule.actions if action.what == "freeze"]
     when, latest = rng.uniform(0.0, schedule.seconds), schedule.seconds - 0.3
+    object_id = rng.choice(schedule.servers).object_id
     if freezes:
-        when = rng.choice(freezes).when + rng.uniform(0.0, 1.0)
-    when = min(when, latest)
+        freeze = rng.choice(freezes)
+        when = freeze.when + rng.uniform(-0.1, 1.0)
+        frozen = [plan.object_id for plan in schedule.servers if plan.name == freeze.who]
+        object_id = (frozen or [object_id])[0]
+    when = min(max(when, 0.0), latest)
     plan = _plan(rng, f"visitor{number}")
     schedule.visitors.append(plan)
     schedule.actions.append(Action(when, "visit", plan.name))
-    object_id = rng.choice(schedule.servers).object_id
     for _ in range(rng.choice((1, 2, 5))):
         schedule.actions.append(_call(rng, when + rng.uniform(0.0, 0.2), plan.name, object_id))
     how = rng.choice(("kill", "kill", "stop"))
-    schedule.actions.append(Action(when + rng.uniform(0.01, 1.5), how, plan.name, (None,)))
+    schedule.actions.append(Action(when + rng.uniform(0.01, 1.0), how, plan.name, (None,)))
 
 
 def _length(rng: random.Random) -> float:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 import tracemalloc
 from pathlib import Path
 from time import perf_counter
@@ -17,6 +18,7 @@ from msgspec import UNSET
 
 from runmacs.roc.core.dispatch import Dispatcher
 from runmacs.roc.core.sharing import SharedObject
+from runmacs.roc.wire import jsonrpc
 from runmacs.roc.wire.jsonrpc import (
     BATCH_LIMIT,
     INVALID_REQUEST,
@@ -35,8 +37,8 @@ from runmacs.roc.wire.jsonrpc import (
     parse_responses,
 )
 
-PATH = Path(__file__).parents[2] / "spec" / "vectors" / "jsonrpc.json"
-VECTORS: dict[str, Any] = json.loads(PATH.read_text(encoding="utf-8"))
+SPEC = Path(__file__).parents[2] / "spec"
+VECTORS: dict[str, Any] = json.loads((SPEC / "vectors" / "jsonrpc.json").read_text("utf-8"))
 CASES: dict[str, dict[str, Any]] = {case["name"]: case for case in VECTORS["cases"]}
 
 
@@ -102,6 +104,21 @@ def test_vectors(name: str) -> None:
 
 def test_the_examples_of_the_specification_are_all_there() -> None:
     assert sum(name.startswith("published: ") for name in CASES) == 15
+
+
+def test_the_standard_codes_are_those_of_the_list() -> None:
+    listed = {
+        entry["name"]: entry["code"] for entry in json.loads((SPEC / "errors.json").read_text())
+    }
+    for name in (
+        "ParseError",
+        "InvalidRequest",
+        "MethodNotFound",
+        "InvalidParams",
+        "InternalError",
+    ):
+        constant = re.sub("(?<=[a-z])(?=[A-Z])", "_", name).upper()
+        assert getattr(jsonrpc, constant) == listed[name]
 
 
 @pytest.mark.parametrize("identity", VECTORS["echoed_ids"])

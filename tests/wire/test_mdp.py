@@ -130,7 +130,9 @@ def test_what_a_server_does_not_say_has_a_default() -> None:
     assert mdp.parse_properties(b"{}") == Properties(
         version=1, instance="", prefetch=1, interval=0.5, policy="exclusive", host="", pid=0
     )
-    assert mdp.parse_greeting(b"{}") == Greeting(state="serving", limit=mdp.MESSAGE_LIMIT)
+    assert mdp.parse_greeting(b"{}") == Greeting(
+        version=1, broker="", state="serving", interval=0.5, limit=mdp.MESSAGE_LIMIT
+    )
     assert mdp.parse_reason(b"{}") == Reason(code=0, message="")
 
 

@@ -111,6 +111,7 @@ BUILDERS: dict[str, Callable[[dict[str, Any]], Any]] = {
     "set": lambda value: set(built(value["items"])),
     "frozenset": lambda value: frozenset(built(value["items"])),
     "tuple": lambda value: tuple(built(value["items"])),
+    "slice": lambda value: slice(*built(value["items"])),
     "member": lambda value: Member(value["kind"]),
     "array": array_of,
     "scalar": scalar_of,

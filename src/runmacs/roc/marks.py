@@ -6,8 +6,8 @@
         @exposed
         def openShutter(self): ...
 
-        @exposed
         @property
+        @exposed
         def fps(self): ...
 
     @readonly("serial", "lens")

@@ -226,9 +226,12 @@ class Caller:
             with self._lock:
                 if self._closed:
                     return
+                out: list[Effect] = []
+                linger = self.core.close(out)
+                self._carry_out(out, clock())
                 self._closed = True
                 self.core.fail_all(errors.Closed("the client was closed."))
-                self._link.close()
+                self._link.close(linger)
                 self._waker.wake()
                 if not self._waiting:
                     self._waker.close()

@@ -21,7 +21,7 @@ from typing import Any
 
 from .forking import register, run_in_child
 
-__all__ = ["Shield", "StopSignals"]
+__all__ = ["Shield", "StopSignals", "interrupt_main_thread", "leave_signals_to_others"]
 
 _main = threading.main_thread().ident
 _get_ident = threading.get_ident
@@ -136,6 +136,16 @@ class StopSignals:
 
     def _on_terminate(self, number: int, frame: FrameType | None) -> None:
         self._terminate()
+
+
+def leave_signals_to_others() -> None:
+    """For the threads of our own: no signal is delivered to this one.
+
+    Of two that come at once the system may give both to any thread; then the main thread,
+    whose handlers have to run, sleeps on.
+    """
+    if hasattr(signal, "pthread_sigmask"):
+        signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
 
 
 def interrupt_main_thread() -> None:

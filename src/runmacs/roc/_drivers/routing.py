@@ -208,9 +208,15 @@ class Routing:
         core = self.core
         inbox: list[list[Any]] = []
         more = self.front.collect(ready, inbox)
-        now = clock()
+        looked = now = clock()
+        self._stood_still(self._still.waiting(now, 0.0))
         out: list[Effect] = []
         for frames in inbox:
+            now = clock()
+            if now - looked > Standstill.THRESHOLD:
+                # What was collected waited while this loop stood still in the midst of it.
+                self._stood_still(self._still.waiting(now, 0.0))
+            looked = now
             core.on_frames(frames, now, out)
         self._carry_out(out, now)
         more |= self.front.flush()

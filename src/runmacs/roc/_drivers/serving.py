@@ -32,7 +32,7 @@ from .clock import now as clock
 from .coroutines import Coroutines
 from .forking import keep, register
 from .gates import Gate, Waker
-from .interrupts import interrupt_main_thread
+from .interrupts import interrupt_main_thread, leave_signals_to_others
 from .links import open_link
 from .sockets import context
 
@@ -211,6 +211,7 @@ class Serving:
     # ---- the standby thread
 
     def _stand_by(self) -> None:
+        leave_signals_to_others()
         while not self._ended:
             self._parked = True
             if not self._busy:

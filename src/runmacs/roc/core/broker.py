@@ -189,21 +189,20 @@ class BrokerCore:
                 if worker is not None:
                     self._hand_over(worker, client, body, out)
                     return
-            self._enqueue(service, self._call(client, body, now), now, out)
+            self._enqueue(service, self._call(client, body, now, self._age), now, out)
         elif name.startswith(mdp.RESERVED_BYTES):
             self._on_own_name(client, name, body, now, out)
         elif name.endswith(b"!"):
             self._on_control(client, name[:-1], body, now, out)
         else:
-            self._on_absent(name, self._call(client, body, now), now, out)
+            self._on_absent(name, self._call(client, body, now, self._age), now, out)
 
     def _call(
-        self, client: bytes, frames: list[Buffer], now: float, control: bool = False
+        self, client: bytes, frames: list[Buffer], now: float, age: float, control: bool = False
     ) -> WaitingCall:
         body = parse_body(frames[0])
         ttl = self.limits.unstated_patience if body.ttl is None else body.ttl
         ttl = min(ttl, self.limits.longest_wait)
-        age = self._age
         return WaitingCall(client, frames, body, now, now + ttl - age, control, age)
 
     def _hand_over(
@@ -308,7 +307,7 @@ class BrokerCore:
     def _on_control(
         self, client: bytes, name: bytes, body: list[Buffer], now: float, out: list[Effect]
     ) -> None:
-        call = self._call(client, body, now, control=True)
+        call = self._call(client, body, now, self._age, control=True)
         lane = name + b"!"
         requests = [item for item in call.body.items if isinstance(item, Request)]
         if call.body.batch or not requests or not requests[0].method.startswith("rpc."):
@@ -601,12 +600,12 @@ class BrokerCore:
         if worker.held_calls.pop(token, None) is not None:
             # It never left the broker, so another server may have it, in its old place.
             worker.credit += 1
-            call = self._call(client, body, now)
+            call = self._call(client, body, now, 0.0)
             service.waiting.put_back(call)
             self._waiting_bytes += call.size
         self._leave(worker, now, out, lost=True)
         if lane is not None:
-            self._on_absent(service.name, self._call(client, body, now, True), now, out)
+            self._on_control(client, service.name, body, now, out)
         self._dispatch(service, now, out)
 
     def _on_stop(self, now: float, out: list[Effect]) -> None:

@@ -140,15 +140,19 @@ class Dispatcher:
         try:
             text = encode_value(result, "result", reply.buffers)
             self._check_size(reply.size + len(text))
+        except errors.LocalProtocolError as error:
+            code, why = error.code, error.message.removeprefix("result cannot be sent: ")
         except BaseException as error:
             # A value's own code may run here (an enum's, a date's), and raise anything.
-            del reply.buffers[mark:]
+            if issubclass(type(error), KeyboardInterrupt) and self._interrupted():
+                del reply.buffers[mark:]
+                return self._interruption(request, "before its result was sent", True)
             code, why = INTERNAL_ERROR, f"it raised {message_of(error)}"
-            if isinstance(error, errors.LocalProtocolError):
-                code, why = error.code, error.message.removeprefix("result cannot be sent: ")
-            message = f"{self._name(request)} was executed, but its result cannot be sent: {why}"
-            return self._error(request, code, message, True)
-        return encode_result(reply_id, text)
+        else:
+            return encode_result(reply_id, text)
+        del reply.buffers[mark:]
+        message = f"{self._name(request)} was executed, but its result cannot be sent: {why}"
+        return self._error(request, code, message, True)
 
     def _prepare(self, request: Request, received: Sequence[Buffer]) -> Callable[[], object]:
         """Everything that can be refused before the body runs."""

@@ -3,7 +3,8 @@
 Rules:
 
 * Policy ``exclusive``: one server. A second one is *held* until the holder's next
-  sign of life (then refused) or its loss (then it serves).
+  sign of life (then refused) or its loss (then it serves). As that sign may have been
+  on its way while the holder died, the holder must still be there a moment later.
 * Policy ``standby``: one serves, the others wait, in order of arrival.
 * Policy ``pool``: all serve; most credit first, then least recently used.
 * Servers of one id must agree on the policy; a stock worker has policy ``pool``.
@@ -32,6 +33,7 @@ class Worker:
     __slots__ = (
         "controls",
         "credit",
+        "doubted",
         "greeted",
         "heard",
         "held_calls",
@@ -57,6 +59,7 @@ class Worker:
         self.controls: dict[bytes, bytes] = {}
         self.state = "held"
         self.stalled = False
+        self.doubted: float | None = None
         self.since = self.heard = now
         self.used = 0
         self.served = 0
@@ -163,6 +166,8 @@ class Registry:
             return None
         worker = service.others.pop(0)
         worker.state = "serving"
+        for other in service.others:
+            other.doubted = None
         service.serving.append(worker)
         return worker
 

@@ -140,7 +140,8 @@ def _components(option: str, text: object) -> list[str]:
                 f"{option}: {text!r} matches nothing: write names with dots between them, "
                 "and *, ? or [...] in a name."
             )
-        if component.startswith("_") and component not in SPECIAL.values():
+        special = any(fnmatch.fnmatchcase(method, component) for method in SPECIAL.values())
+        if component.startswith("_") and not special:
             raise errors.ConfigError(
                 f"{option}: {text!r} matches nothing: names with a leading underscore are "
                 "never shared."

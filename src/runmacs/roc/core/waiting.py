@@ -120,7 +120,7 @@ class WaitingCalls:
         if found is None:
             sender = call_id.partition(".")[0]
             for calls in self._clients.values():
-                if calls[0].sender == sender and found is None:
+                if found is None and next((c.sender for c in calls if c.sender), "") == sender:
                     found = _carrying(call_id, calls)
         return found
 

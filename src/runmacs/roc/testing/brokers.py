@@ -9,6 +9,7 @@ import msgspec
 
 from ..core.broker import BrokerCore, Drained, StoodStill, Stop, Tick, Unreachable
 from ..core.effects import Asked, Effect
+from ..core.liveness import Standstill
 from ..wire import mdp
 from ..wire.jsonrpc import METHOD_NOT_FOUND, Request, encode_error, encode_result, parse_body
 from .history import call_in
@@ -19,7 +20,11 @@ __all__ = ["SimulatedBroker"]
 
 
 class SimulatedBroker(SimulatedProcess):
-    """The loop of the real broker around a `BrokerCore`; ``core`` makes one for each life."""
+    """The loop of the real broker around a `BrokerCore`; ``core`` makes one for each life.
+
+    Over plain sockets it notices at once when a peer's connection has ended; over libzmq
+    (``notices`` is false) when it next sends to it.
+    """
 
     core: BrokerCore
 
@@ -28,10 +33,13 @@ class SimulatedBroker(SimulatedProcess):
         network: MemoryNetwork,
         name: str = "broker",
         core: Callable[[str], BrokerCore] = BrokerCore,
+        notices: bool = True,
         **clock: float,
     ) -> None:
         super().__init__(network, name, **clock)
         self._make = core
+        self._notices = notices
+        self._gone: list[bytes] = []
         self._connections: dict[bytes, Connection] = {}
         network.router = self
         self.start()
@@ -59,11 +67,13 @@ class SimulatedBroker(SimulatedProcess):
     def _on_closed(self, arrival: Arrival) -> None:
         arrival.connection.up_at_router = False
         self._connections.pop(arrival.connection.rid, None)
+        self._gone.append(arrival.connection.rid)
 
     # ---- life and death
 
     def _begin(self) -> None:
         self._accepted = 0
+        self._gone = []
         self.core = self._make(self.label)
 
     def stop(self) -> None:
@@ -85,9 +95,15 @@ class SimulatedBroker(SimulatedProcess):
         still = self._still
         if stale is None:
             self._stood_still(still.awake(now), now)
-        self._read(now if stale is None else stale)
+        elif now - stale > Standstill.THRESHOLD:
+            self._stood_still(still.waiting(now, 0.0), now)
+        self._read(now)
         if still.age and still.drained(now):
             self._handle(Drained(), now)
+        gone, self._gone = self._gone, []
+        for peer in gone:
+            if self._notices and peer in self.core.registry.workers:
+                self._handle(Unreachable([peer]), now)
         due = self.core.next_deadline()
         if due is not None and now >= due:
             self._handle(Tick(), now)
@@ -104,7 +120,7 @@ class SimulatedBroker(SimulatedProcess):
                 self.note("reads", call_in(frames[3]), arrival)
             core.on_frames([rid, *frames], now, out)
             core.check()
-            self._carry_out(out, now)
+        self._carry_out(out, now)
 
     def _next(self) -> Arrival:
         """One of the messages, in order for each connection, connections as they come."""

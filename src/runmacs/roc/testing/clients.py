@@ -111,10 +111,12 @@ class SimulatedClient(SimulatedProcess):
             made.abandoned = True
             self.note("abandons", made.id)
             now = self.local()
+            self._read(now)
             out: list[Effect] = []
             self.core.abandon(made.call, now, out)
             self.core.check()
             self._carry_out(out, now)
+            self._read(now)
             self._settle()
 
     # ---- life and death
@@ -198,6 +200,7 @@ class SimulatedClient(SimulatedProcess):
                 self.core.link_up(now, out)
                 self.core.check()
                 self._carry_out(out, now)
+                self._read(now)
 
     def _carry_out(self, out: list[Effect], now: float) -> None:
         for index, effect in enumerate(out):

@@ -47,7 +47,9 @@ class Arrival:
 class Router(Protocol):
     """The side that accepts connections."""
 
-    label: str
+    @property
+    def label(self) -> str:
+        """Who it is, for the history."""
 
     @property
     def accepts(self) -> bool:
@@ -63,7 +65,9 @@ class Router(Protocol):
 class Dealer(Protocol):
     """The side that connects."""
 
-    label: str
+    @property
+    def label(self) -> str:
+        """Who it is, for the history."""
 
     def connected(self, connection: Connection) -> None:
         """The connection that was asked for stands."""

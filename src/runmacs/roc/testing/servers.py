@@ -15,7 +15,7 @@ from ..wire.jsonrpc import Request, encode_error, encode_result
 from ..wire.mdp import Properties
 from .clock import Timer
 from .history import call_in
-from .network import Arrival, MemoryNetwork
+from .network import Arrival, Connection, MemoryNetwork
 from .process import SimulatedProcess
 
 __all__ = ["Execution", "SimulatedServer"]
@@ -104,7 +104,7 @@ class SimulatedServer(SimulatedProcess):
         self._open()
 
     def _open(self) -> None:
-        self._link_lost = False
+        self._changes: list[bool] = []
         self._inbox.clear()
         self._kernel.clear()
         self._connection = self.network.connect(self.name, self)
@@ -135,12 +135,15 @@ class SimulatedServer(SimulatedProcess):
 
     # ---- connections
 
-    def connected(self, connection: object) -> None:
-        """The connection stands. The worker finds out when it sends."""
+    def connected(self, connection: Connection) -> None:
+        """The connection stands."""
+        if self.alive:
+            self._changes.append(True)
+            self.wake()
 
     def _on_closed(self, arrival: Arrival) -> None:
         if arrival.connection is self._connection:
-            self._link_lost = True
+            self._changes.append(False)
             self._connection.closed = True
             self._connection.up_at_dealer = False
             self._connection = self.network.connect(self.name, self)
@@ -184,9 +187,12 @@ class SimulatedServer(SimulatedProcess):
                 self.note("reads", call_in(frames[5]), arrival)
             core.on_frames(frames, looked, out)
             core.check()
-        if self._link_lost:
-            self._link_lost = False
-            core.link_down(looked)
+        changes, self._changes = self._changes, []
+        for up in changes:
+            if up:
+                core.link_up(looked, out)
+            else:
+                core.link_down(looked)
             core.check()
         core.tick(looked, out)
         core.check()
