@@ -7,7 +7,10 @@ optional tool was missing cannot look like one in which everything was tested.
 from __future__ import annotations
 
 import os
+import random
+import socket
 from collections.abc import Generator, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -17,6 +20,7 @@ import pytest
 from processes import BrokerProcess, Spawner, start_broker
 
 if TYPE_CHECKING:
+    from desk import Desk
     from runmacs.roc.endpoints import Endpoints
 
 NO_SKIP = os.environ.get("ROC_NO_SKIP", "") not in ("", "0")
@@ -58,6 +62,34 @@ def _no_settings_of_this_user(tmp_path_factory: pytest.TempPathFactory) -> Itera
                 patch.delenv(name)
         patch.setenv("XDG_CONFIG_HOME", str(tmp_path_factory.mktemp("config")))
         yield
+
+
+@pytest.fixture
+def desk() -> Iterator[Desk]:
+    """A broker, servers and clients in this process, over real sockets."""
+    from desk import Desk
+
+    with Desk() as desk:
+        yield desk
+
+
+@pytest.fixture
+def nowhere() -> Endpoints:
+    """Endpoints where nobody listens: three free ports, none that the system gives to clients.
+
+    (Who tries again and again to connect to such a port can end up connected to himself.)
+    """
+    from runmacs.roc.endpoints import Endpoints
+
+    while True:
+        base = random.randrange(10_000, 20_000)
+        with ExitStack() as taken:
+            try:
+                for port in (base, base + 1, base + 2):
+                    taken.enter_context(socket.socket()).bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return Endpoints("127.0.0.1", base)
 
 
 @pytest.fixture

@@ -7,9 +7,11 @@ import collections
 import functools
 import inspect
 import math
+import signal
 import statistics
 import threading
 from collections.abc import AsyncIterator, Callable, Container, Iterable, Iterator, Sized
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
@@ -19,7 +21,8 @@ import numpy as np
 import pytest
 
 from desk import Desk
-from runmacs.roc import errors
+from processes import Spawner
+from runmacs.roc import Endpoints, RocClient, errors
 from runmacs.roc.marks import exposed
 from runmacs.roc.proxy import Proxy
 
@@ -389,6 +392,37 @@ def test_heartbeats_go_on_while_a_coroutine_runs(desk: Desk) -> None:
     desk.serve(Slow(), "slow")
     patient = desk.client.proxy("slow", timeout=10)
     assert patient.measure(2.0, "after many beats") == "after many beats"
+
+
+SLOW_SERVER = """
+import asyncio
+import sys
+from runmacs.roc.servers import run_simple_server
+
+class Slow:
+    async def measure(self, seconds):
+        print("begun", flush=True)
+        try:
+            await asyncio.sleep(seconds)
+        finally:
+            print("cleaned up", flush=True)
+
+run_simple_server("slow", Slow(), broker=sys.argv[1])
+print("closed", flush=True)
+"""
+
+
+def test_ctrl_c_breaks_into_a_coroutine(spawn: Spawner, broker: Endpoints) -> None:
+    server = spawn(SLOW_SERVER, broker.rocBroker)
+    with RocClient(broker) as client, ThreadPoolExecutor() as pool:
+        client.wait_for("slow")
+        call = pool.submit(client.proxy("slow", timeout=30).measure, 60)
+        server.wait_for("begun")
+        server.send_signal(signal.SIGINT)
+        with pytest.raises(errors.ServerLost):
+            call.result(5)
+        assert server.wait(5) == 0
+        assert server.stdout.split() == ["begun", "cleaned", "up", "closed"]
 
 
 @pytest.mark.parametrize("name", ["numbers", "later", "nothing"])

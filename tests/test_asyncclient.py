@@ -110,6 +110,7 @@ def test_members_are_awaited_or_called(bench: Bench) -> None:
         async with AsyncRocClient(bench.broker) as client:
             vnir = client["vnir"]
             assert await vnir is vnir
+            assert await vnir(1, gain=2) == [1, {"gain": 2}]
             lens = await vnir.lens
             assert await lens.move(3) == await vnir.lens.position == 3
             with pytest.raises(TypeError, match=r"write `await vnir\.lens\.move\(\.\.\.\)`"):

@@ -7,7 +7,6 @@ import inspect
 import io
 import pydoc
 import time
-from collections.abc import Iterator
 from contextlib import redirect_stdout
 from typing import Any
 
@@ -17,12 +16,6 @@ from desk import Desk
 from processes import BrokerProcess
 from runmacs.roc import RocClient, errors
 from runmacs.roc.proxy import Proxy, RemoteMethod
-
-
-@pytest.fixture
-def desk() -> Iterator[Desk]:
-    with Desk() as desk:
-        yield desk
 
 
 class Lens:
@@ -88,15 +81,17 @@ def test_dir(vnir: Any) -> None:
     assert names == sorted(
         ["fps", "lens", "close", "timeout", "call", "temperature", "frames", "plain"]
     )
-    assert "move" in dir(vnir.lens) and "fps" not in dir(vnir.lens)
+    assert "move" in dir(vnir.lens)
+    assert "fps" not in dir(vnir.lens)
 
 
 def test_help(vnir: Any) -> None:
     shown = help_of(vnir)
-    assert "A pushbroom camera." in shown and "It looks down." in shown
+    assert "A pushbroom camera." in shown
+    assert "It looks down." in shown
     assert "frames(count: int, /, binning: int = 1, *names: str, **options: object)" in shown
     assert "Take some frames." in shown
-    assert "temperature (read-only)  -  Of the sensor, in degrees Celsius." in shown
+    assert "temperature: float (read-only)  -  Of the sensor, in degrees Celsius." in shown
     assert "lens" in shown
     assert "The objective lens." in help_of(vnir.lens)
     assert "Further lines explain." in help_of(vnir.lens.move)
@@ -155,7 +150,8 @@ def test_bool_makes_no_call() -> None:
     with RocClient("127.0.0.1:1", timeout=60) as client:
         began = time.monotonic()
         assert bool(client["vnir"]) is True
-        assert client["vnir"] and client.proxy("vnir", timeout=5)
+        assert client["vnir"]
+        assert client.proxy("vnir", timeout=5)
         assert time.monotonic() - began < 0.1
 
 
@@ -163,8 +159,11 @@ def test_looking_at_it_never_raises_for_want_of_a_broker(broker_process: BrokerP
     with RocClient(broker_process.endpoints, timeout=0.2) as client:
         vnir = client["vnir"]
         broker_process.child.kill()
-        assert repr(vnir) and vnir.__doc__ is None and dir(vnir)
-        assert hash(vnir) == hash(vnir) and vnir == vnir
+        assert repr(vnir)
+        assert vnir.__doc__ is None
+        assert dir(vnir)
+        assert hash(vnir) == hash(vnir)
+        assert vnir == vnir
 
 
 def test_proxies_are_made_without_a_call(desk: Desk) -> None:
@@ -219,7 +218,8 @@ def test_attributes_cannot_be_deleted(vnir: Any) -> None:
 
 
 def test_hasattr_and_getattr(vnir: Any) -> None:
-    assert hasattr(vnir, "fps") and not hasattr(vnir, "fsp")
+    assert hasattr(vnir, "fps")
+    assert not hasattr(vnir, "fsp")
     assert getattr(vnir, "fsp", 1) == 1
 
 

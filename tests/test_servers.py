@@ -117,17 +117,17 @@ def test_senseless_arguments_raise_before_anything_is_served() -> None:
         servers.run_simple_server("vnir", object(), broker="127.0.0.1:99999")
 
 
-def test_no_broker_at_start_is_told_once_and_then_it_works(
-    spawn: Spawner, tmp_path: Path
-) -> None:
+def test_no_broker_at_start_is_told_once_and_then_it_works(spawn: Spawner, tmp_path: Path) -> None:
     gone = start_broker(spawn)
     gone.stop()
     endpoints = gone.endpoints
     server = spawn(program(), name="server", env={"ROC_BROKER": endpoints.rocBroker})
     wait_until(lambda: server.stderr, 5, "it says where it looks")
     (line,) = server.stderr.splitlines()
-    assert "vnir" in line and endpoints.rocBroker in line
-    assert "rocbroker" in line and "ROC_BROKER" in line, "it says what to do"
+    assert "vnir" in line
+    assert endpoints.rocBroker in line
+    assert "rocbroker" in line, "it says what to do"
+    assert "ROC_BROKER" in line
     running = start_broker(spawn, "--base-port", endpoints.brokerBasePort)
     with RocClient(endpoints) as client:
         began = time.monotonic()
@@ -141,9 +141,7 @@ def test_no_broker_at_start_is_told_once_and_then_it_works(
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals; run it on Linux or macOS")
-def test_exception_of_a_method_does_not_end_the_program(
-    spawn: Spawner, broker: Endpoints
-) -> None:
+def test_exception_of_a_method_does_not_end_the_program(spawn: Spawner, broker: Endpoints) -> None:
     child = spawn(
         """
         import os, signal, sys

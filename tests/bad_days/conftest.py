@@ -29,8 +29,10 @@ def begun(tmp_path: Path) -> Callable[[], list[int]]:
 def serve_recorder(spawn: Spawner, tmp_path: Path, broker: Endpoints) -> Callable[..., Child]:
     """Start a process that shares a `Recorder`; it may not be there yet when this returns."""
 
-    def serve_recorder(object_id: str = "recorder", name: str = "") -> Child:
-        options = ["--broker", broker.rocBroker, "--id", object_id]
+    def serve_recorder(
+        object_id: str = "recorder", name: str = "", at: Endpoints = broker
+    ) -> Child:
+        options = ["--broker", at.rocBroker, "--id", object_id]
         options += ["--journal", str(tmp_path / "begun.txt")]
         return spawn(HERE / "recorder.py", *options, name=name)
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from bad_days.callers import Calling
+from callers import Calling
 from processes import BrokerProcess, Child, Spawner, start_broker
 from runmacs.roc import Endpoints, RocClient, errors
 from waiting import wait_until
@@ -138,6 +138,7 @@ def test_waiting_callers_are_told(
         assert isinstance(error, errors.BrokerUnreachable), repr(error)
         assert error.executed is None
         assert broker_process.endpoints.rocBroker in str(error)
+        print(f"a caller was told after {call.ended - killed:.3f} s")
         assert call.ended - killed < TOLD_WITHIN
     for client in clients:
         client.close()

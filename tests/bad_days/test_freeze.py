@@ -14,7 +14,7 @@ from typing import Any
 import psutil
 import pytest
 
-from bad_days.callers import Calling
+from callers import Calling
 from processes import BrokerProcess, Child
 from runmacs.roc import RocClient, errors
 from waiting import wait_until
@@ -143,6 +143,7 @@ def test_long_freeze(
     wait_until(lambda: broker.objects()[0]["state"] == "stalled", 2.0, "it is stalled")
     (late,) = calls_in_vain(strangers[4:5], 50)
     assert "executed" in str(late.error), "the caller is told what became of its call"
+    assert isinstance(late.error, errors.CallTimeout)
     assert late.error.executed is False, "nothing is handed to a stalled server"
     wait_until(lambda: time.monotonic() > frozen + seconds, seconds + 1)
     assert ("recorder" in client) == (seconds < 10)

@@ -17,7 +17,7 @@ THREADS = 16
 
 def crossed(recorder: Any, thread: int, calls: int) -> list[tuple[object, object]]:
     """Make so many calls, and return those that got another's answer."""
-    wrong = []
+    wrong: list[tuple[object, object]] = []
     for number in range(calls):
         asked = thread * calls + number
         got = recorder.echo(asked)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from bad_days.callers import Calling
+from callers import Calling
 from processes import Child
 from runmacs.roc import RocClient, errors
 
@@ -25,7 +25,8 @@ def assert_unharmed(client: RocClient, server: Child, recorder: Any) -> None:
     assert client.proxy("recorder", timeout=1.0).echo("next") == "next"
     stats = client["roc.broker"].stats()
     assert stats["servers_lost"] == stats["calls_lost"] == 0
-    assert server.returncode is None and server.stderr == ""
+    assert server.returncode is None
+    assert server.stderr == ""
 
 
 @pytest.mark.parametrize("method", ["block", "text"])
@@ -36,7 +37,8 @@ def test_result(client: RocClient, server: Child, recorder: Any, method: str) ->
     assert caught.value.executed is True
     message = str(caught.value)
     assert f"recorder.{method} was executed" in message
-    assert "300 MB" in message and "268 MB" in message
+    assert "300 MB" in message
+    assert "268 MB" in message
     assert_unharmed(client, server, recorder)
 
 
@@ -48,7 +50,8 @@ def test_argument(client: RocClient, server: Child, recorder: Any) -> None:
     assert caught.value.executed is False
     message = str(caught.value)
     assert "recorder.size" in message
-    assert "300 MB" in message and "268 MB" in message
+    assert "300 MB" in message
+    assert "268 MB" in message
     assert_unharmed(client, server, recorder)
 
 
@@ -61,7 +64,7 @@ def test_argument_of_text(client: RocClient, server: Child, recorder: Any) -> No
 
 
 def test_attribute(client: RocClient, server: Child, recorder: Any) -> None:
-    with pytest.raises(errors.TooLarge, match="recorder.pid"):
+    with pytest.raises(errors.TooLarge, match=r"recorder\.pid"):
         recorder.pid = bytes(MEGABYTES * 1_000_000)
     assert recorder.pid == server.pid
 

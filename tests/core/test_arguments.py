@@ -81,6 +81,13 @@ class Spectrometer:
     def order(self, order: Order) -> Any:
         return order
 
+    def options(self, name: int, /, **options: str) -> Any:
+        return name, options
+
+    @property
+    async def humidity(self) -> float:
+        return 0.5
+
     def plain(self, value, other=1):  # type: ignore[no-untyped-def]
         return value
 
@@ -133,6 +140,7 @@ class Shutter:
         ("sum", [1, 2.5], {"a": 1}, ((1, 2.5), {"a": 1})),
         ("odd", ["anything", 1], {}, ("anything", 1)),
         ("order", [1], {}, Spectrometer.Order.FIRST),
+        ("options", [1], {"name": "x"}, (1, {"name": "x"})),
         ("path", ["/tmp"], {}, Path("/tmp")),
         ("count", [3], {}, 3),
         ("plain", ["anything"], {"other": object}, "anything"),
@@ -169,6 +177,7 @@ def test_arguments_arrive_as_the_hints_say(
         ("sum", [1, "2"], {}, ["'values[1]' takes float, not str"]),
         ("sum", [], {"a": "x"}, ["'a' takes int, not str"]),
         ("odd", [1, "2"], {}, ["'how' takes int, not str"]),
+        ("options", [1], {"name": 2}, ["'name' takes str, not int"]),
         ("order", [2], {}, ["'order' takes Order (1), not 2"]),
         ("path", [3], {}, ["'path' takes Path, not int"]),
         ("count", ["3"], {}, ["'number' takes int, not str"]),
@@ -190,6 +199,13 @@ def test_a_wrong_type_is_refused_before_the_body_naming_argument_and_types(
         for part in parts:
             assert part in str(caught.value)
     assert spectrometer.bodies == 0
+
+
+def test_an_async_property_gives_its_coroutine() -> None:
+    coroutine = shared(Spectrometer()).get("humidity")
+    with pytest.raises(StopIteration) as stopped:
+        coroutine.send(None)
+    assert stopped.value.value == 0.5
 
 
 def test_a_function_without_hints_costs_nothing() -> None:

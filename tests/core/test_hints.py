@@ -254,6 +254,7 @@ WRONG: list[tuple[Any, Any, str]] = [
     (set[int], [1], "'it' takes set[int], not list"),
     (set[int], {"a"}, "'it{...}' takes int, not str"),
     (tuple[int, str], [1], "'it' takes tuple[int, str], not list of 1"),
+    (tuple[int, str], [1, "x", 2], "'it' takes tuple[int, str], not list of 3"),
     (tuple[int, str], [1, 2], "'it[1]' takes str, not int"),
     (tuple[int, ...], [1, "x"], "'it[1]' takes int, not str"),
     (tuple[int, ...], "x", "'it' takes tuple[int, ...], not str"),

@@ -306,6 +306,33 @@ def test_a_server_narrows_further_but_never_widens() -> None:
     refusal_of(lambda: vnir.get("fps"))
 
 
+def test_what_is_hidden_and_exposed_is_hidden() -> None:
+    @hidden("x")
+    @exposed("x", "y")
+    class Both:
+        def __init__(self) -> None:
+            self.x = self.y = 1
+
+        @exposed
+        @hidden
+        def reset(self) -> None:
+            pass
+
+    assert names_of(shared(Both())) == {"y"}
+
+
+def test_a_property_with_both_its_functions_is_marked_whole() -> None:
+    class Supply:
+        volts = exposed(property(lambda self: 3, lambda self, value: None))
+        only_set = exposed(property(None, lambda self, value: None))
+        amps = property(lambda self: 1)
+
+    supply = shared(Supply())
+    assert names_of(supply) == {"volts", "only_set"}
+    supply.set("only_set", 1)
+    refusal_of(lambda: supply.get("amps"))
+
+
 def test_marking_changes_nothing_else() -> None:
     def function() -> None:
         pass

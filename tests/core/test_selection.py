@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import math
 import types
 from collections.abc import Callable
@@ -242,6 +243,14 @@ def test_special_methods_are_selected_by_their_names() -> None:
     for name, args in (("setitem", ["a", 2]), ("iter", []), ("contains", ["a"])):
         refusal_of(lambda name=name, args=args: narrow.special("", name, args, {}))  # type: ignore[misc]
     refusal_of(lambda: narrow.bind("clear", [], {}))
+    camera = Camera()
+    camera.error = collections.deque()
+    (rack,) = (
+        entry
+        for entry in selected(camera, hide="error.__len__").describe()["x-objects"]
+        if entry["name"] == "error"
+    )
+    assert rack["x-special"] == ["contains", "getitem", "setitem", "delitem", "iter"]
     hidden = SharedObject(words, "words", Selection(hide="__*item__"))
     assert hidden.describe()["x-special"] == ["len", "contains", "iter"]
 

@@ -6,6 +6,7 @@ import collections
 import functools
 import io
 import itertools
+import json
 import math
 from collections.abc import Iterator
 from fractions import Fraction
@@ -17,10 +18,12 @@ import pytest
 
 from runmacs.roc import errors
 from runmacs.roc.core import special
+from runmacs.roc.core.dispatch import Dispatcher
 from runmacs.roc.core.refusals import ResultRefused
 from runmacs.roc.core.sharing import ArgumentsRefused, SharedObject
 from runmacs.roc.core.special import SPECIAL, ClientFailed, specials_of
-from runmacs.roc.wire.values import Member
+from runmacs.roc.wire.jsonrpc import parse_body
+from runmacs.roc.wire.values import Buffer, Index, Member, encode_arguments
 from specimens import Camera, hostile_object, ran, refusal_of, shared
 
 CONTAINER = ["len", "contains", "getitem", "setitem", "delitem", "iter"]
@@ -352,3 +355,66 @@ def test_binding_does_not_begin_the_body() -> None:
     body = SharedObject(Watched(), "it").special("", "getitem", ["a"], {})
     with pytest.raises(LookupError):
         body()
+
+
+# --- over the wire --------------------------------------------------------------------
+
+
+def answer(instance: object, *params: Any, runner: Any = None, **named: Any) -> dict[str, Any]:
+    dispatcher = Dispatcher(SharedObject(instance, "it"), {"host": "here", "pid": 1})
+    dispatcher.run_coroutine = runner
+    buffers: list[Buffer] = []
+    arguments = encode_arguments(params, named, buffers) or b"[]"
+    request = b'{"jsonrpc":"2.0","id":1,"method":"rpc.special","params":' + arguments + b"}"
+    body, *_ = dispatcher.serve(parse_body(request), [request, *buffers])
+    found: dict[str, Any] = json.loads(bytes(body))
+    return found
+
+
+def test_a_request_for_a_special_method() -> None:
+    assert answer({"a": 1}, "", "getitem", "a")["result"] == 1
+    assert answer({(1, 2): 3}, "", "getitem", Index((1, 2)))["result"] == 3
+    assert answer(lambda a, *, b: a + b, "", "call", 1, b=2)["result"] == 3
+    assert answer(Lock(), "", "enter")["result"] == {"__roc__": "member", "kind": "object"}
+    assert answer(Camera(), "shutter", "call", state="open")["result"] == "open"
+
+
+@pytest.mark.parametrize(
+    ("params", "code", "message"),
+    [
+        (("", "getitem", "x"), -32000, "it.__getitem__ raised KeyError: 'x'"),
+        (("", "call"), -32601, "it (dict) cannot be called"),
+        (("", "add", 1), -32601, "it.add: rpc.special knows call, len, "),
+        (("lens", "len"), -32601, "it has no public member 'lens'"),
+        (("",), -32602, "it.rpc.special: rpc.special takes 2 positional parameters."),
+        ((), -32602, "it.rpc.special: "),
+        ((1, "len"), -32602, "it.rpc.special: rpc.special: a member's name is a string."),
+        (("", ["len"]), -32602, "it.rpc.special: "),
+        (("", "len", 1), -32602, "it.__len__: rpc.special len takes 0 more parameters."),
+    ],
+)
+def test_an_error_names_what_was_asked_for(params: Any, code: int, message: str) -> None:
+    error = answer({}, *params)["error"]
+    assert error["code"] == code
+    assert error["message"].startswith(message)
+    assert error["data"]["executed"] is (code == -32000)
+
+
+def test_what_cannot_be_sent_was_executed() -> None:
+    error = answer([1, object()], "", "iter")["error"]
+    assert error["message"].startswith("it.__iter__ was executed, but its result cannot be sent: ")
+    assert error["data"]["executed"] is True
+
+
+def test_a_coroutine_needs_somebody_to_run_it() -> None:
+    async def measure() -> int:
+        return 3
+
+    assert "runs no event loop" in answer(measure, "", "call")["error"]["message"]
+
+    def run(coroutine: Any) -> Any:
+        with pytest.raises(StopIteration) as stopped:
+            coroutine.send(None)
+        return stopped.value.value
+
+    assert answer(measure, "", "call", runner=run)["result"] == 3

@@ -4,10 +4,11 @@ What a call may not do:
 
 a. end with a result that is not its own;
 b. begin twice;
-c. begin after its caller's deadline (see `_excuse` for what nobody could know), or after
-   its caller was told that it was not executed;
+c. begin after its caller's deadline (but for what nobody could know, see `ways`), after its
+   caller was told that it was not executed, or long after the broker that handed it over died;
 d. end with an ``executed`` that is not true;
-e. end later than 0.25 s after its caller's deadline.
+e. end later than 0.25 s after its caller's deadline, or be refused as too late before it,
+   unless a process on its way stood still lately, and so cannot know.
 
 What a laboratory may not do: fail to serve each client within 3 s of the healing (f), hold
 on to anything when all is quiet (g), execute two calls of one server at once, or two calls of
@@ -17,24 +18,29 @@ one client in another order than they were made in (h), refuse a server whose id
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Iterator
 from typing import NamedTuple
 
-from runmacs.roc.testing import Entry, Made
-from runmacs.roc.testing.network import Arrival
-from simulation.laboratory import Laboratory
+from runmacs.roc import errors
+from runmacs.roc.core.liveness import SILENCE
+from runmacs.roc.testing import Entry, Made, SimulatedClient
+from simulation.laboratory import Laboratory, Probe
+from simulation.ways import Ways
 
 __all__ = ["Fault", "judge"]
 
 GRACE = 0.25
 WITHIN = 3.0
-UNSEEN = 0.31
-"""A loop cannot tell a freeze of its process from its own wait, which lasts up to 0.25 s, and
-takes 0.05 s more for granted: so long may a message have waited unread in each of the two
-processes on its way without their knowing."""
 
-DRIFT = 1e-3
-"""What two clocks that differ by 2e-4, and the allowance of 5e-4 that a receiver makes for
-that, add up to, for each second since the first call of a client at a server; rounded up."""
+NOTICED = SILENCE + 0.3
+"""Seconds after which a server has left a broker that died: it is only silent, if the end of
+the connection does not get through."""
+
+LATELY = 3.0
+"""Seconds after a standstill in which its consequences may be felt, in queues above all."""
+
+ON_ITS_WAY = 1.0
+"""Seconds that a sign of life, and the end of a connection, may be on their way."""
 
 
 class Fault(NamedTuple):
@@ -48,215 +54,204 @@ class Fault(NamedTuple):
         return f"({self.rule}) {self.call or 'the laboratory'}: {self.what}"
 
 
-class _Way(NamedTuple):
-    """How a request came to its server. All in true seconds."""
-
-    sent: float
-    linked: float
-    unread: tuple[float, float]
-
-    @property
-    def total(self) -> float:
-        return self.linked + sum(self.unread)
-
-    @property
-    def unseen(self) -> float:
-        """What neither broker nor server could know of by themselves."""
-        return self.linked + sum(min(unread, UNSEEN) for unread in self.unread)
-
-
 def judge(laboratory: Laboratory) -> list[Fault]:
-    """All that was wrong, worst first; empty if all was well."""
-    return _Judge(laboratory).faults()
+    """All that was wrong; empty if all was well."""
+    return list(_Judge(laboratory).faults())
 
 
 class _Judge:
     def __init__(self, laboratory: Laboratory) -> None:
         self.laboratory = laboratory
+        self.entries = laboratory.history.entries
+        self.ways = Ways(laboratory.history, laboratory.broker.name)
         self.begun: dict[str, list[Entry]] = defaultdict(list)
-        self.ended: dict[str, list[Entry]] = defaultdict(list)
-        self.ways: dict[str, _Way] = {}
-        self.best: dict[str, float] = {}
-        self._read_history()
-
-    def faults(self) -> list[Fault]:
-        """Every rule, in turn."""
-        found: list[Fault] = []
-        for made in self.laboratory.made:
-            found += self._call(made)
-        found += self._order()
-        found += self._refusals()
-        found += self._probes()
-        found += self._leaks()
-        return found
-
-    # ---- the history
-
-    def _read_history(self) -> None:
-        at_broker: dict[str, tuple[Arrival, float]] = {}
-        handed: dict[str, float] = {}
-        quickest: dict[tuple[str, str, bytes], float] = {}
-        broker = self.laboratory.broker.name
-        for entry in self.laboratory.history.entries:
+        self.ended: set[str] = set()
+        self.reads: dict[str, list[float]] = defaultdict(list)
+        self.stood_still: list[float] = []
+        self.slept = {action.who for action in laboratory.schedule.actions if action.clock_stops}
+        held = {made.id for made in laboratory.made if made.call.method == "hold"}
+        for entry in self.entries:
             if entry.what == "begins":
                 self.begun[entry.call].append(entry)
             elif entry.what == "ends the call":
-                self.ended[entry.call].append(entry)
-            elif entry.what == "hands over":
-                handed[entry.call] = entry.when
-            elif entry.what == "reads" and entry.who.startswith(broker):
-                at_broker[entry.call] = entry.more, entry.when
-            elif entry.what == "reads" and entry.call in at_broker:
-                first, read = at_broker[entry.call]
-                second: Arrival = entry.more
-                way = _Way(
-                    first.sent,
-                    first.arrived - first.sent + second.arrived - second.sent,
-                    (read - first.arrived, entry.when - second.arrived),
-                )
-                text = bytes((first.frames or [b""])[-1])
-                clock = text.partition(b'"clock":')[2][:3]
-                pair = entry.call.partition(".")[0], entry.who, clock
-                quickest[pair] = min(quickest.get(pair, way.total), way.total)
-                self.ways[entry.call] = way
-                self.best[entry.call] = quickest[pair]
+                self.ended.add(entry.call)
+                if entry.call in held:
+                    self.stood_still.append(entry.when)
+            elif entry.what == "reads":
+                self.reads[entry.call].append(entry.when)
+            elif entry.what == "thaws":
+                self.stood_still.append(entry.when)
+
+    def faults(self) -> Iterator[Fault]:
+        """Every rule, in turn."""
+        for made in self.laboratory.made:
+            yield from self._begins_once_and_in_time(made)
+            yield from self._ends_in_time(made)
+            yield from self._is_not_refused_early(made)
+            if made.ended is not None and not made.call.method.startswith("rpc."):
+                yield from self._is_told_the_truth(made, made.ended)
+        yield from self._orphans()
+        yield from self._order()
+        yield from self._refusals()
+        for probe in self.laboratory.probes:
+            yield from self._probe(probe)
+        yield from self._leaks()
 
     # ---- a call
 
-    def _call(self, made: Made) -> list[Fault]:
-        found: list[Fault] = []
-
-        def fault(rule: str, what: str) -> None:
-            found.append(Fault(rule, what, made.id))
-
-        begun, ended = self.begun[made.id], self.ended[made.id]
-        method = not made.call.method.startswith("rpc.")
+    def _begins_once_and_in_time(self, made: Made) -> Iterator[Fault]:
+        begun = self.begun[made.id]
         if len(begun) > 1:
             places = " and ".join(f"{entry.who} at {entry.when:.4f}" for entry in begun)
-            fault("b", f"began {len(begun)} times, at {places}")
+            yield Fault("b", f"began {len(begun)} times, at {places}", made.id)
         for entry in begun:
             late = entry.when - made.deadline
-            if late > 0 and late > self._excuse(made, entry):
-                fault("c", f"began {late:.4f} s after its deadline, {self._excuse(made, entry):.4f} s are excused")
+            excuse = self.ways.excuse(made.id, entry) if late > 0 else 0.0
+            if late > excuse:
+                what = f"began {late:.4f} s after its deadline, {excuse:.4f} s are excused"
+                yield Fault("c", what, made.id)
+
+    def _ends_in_time(self, made: Made) -> Iterator[Fault]:
         if made.ended is None:
-            if made.client.alive and made.life == made.client.lives:
-                fault("e", "never ended")
-            return found
-        late = made.ended - made.deadline - made.frozen
-        if late > GRACE + 1e-3:
-            fault("e", f"ended {late:.4f} s after its deadline")
+            if _lives(made):
+                yield Fault("e", "never ended", made.id)
+        elif (late := made.ended - made.deadline - made.frozen) > GRACE + 1e-3:
+            yield Fault("e", f"ended {late:.4f} s after its deadline", made.id)
+
+    def _is_not_refused_early(self, made: Made) -> Iterator[Fault]:
+        """Who stood still takes what it then reads for older than it may be."""
+        refused = isinstance(made.error, errors.CallTimeout) and made.error.executed is False
+        if not refused or made.ended is None or made.ended > made.deadline - GRACE:
+            return
+        read = self.reads[made.id]
+        excused = [t for t in self.stood_still for r in read if t - 1e-3 <= r <= t + LATELY]
+        if read and not excused and made.client.name not in self.slept:
+            early = made.deadline - made.ended
+            yield Fault("e", f"was refused as too late {early:.4f} s before its deadline", made.id)
+
+    def _is_told_the_truth(self, made: Made, told: float) -> Iterator[Fault]:
+        begun, ended = self.begun[made.id], made.id in self.ended
         if made.error is None:
-            if method and made.result != made.id:
-                fault("a", f"got the result {made.result!r}")
-            if method and not ended:
-                fault("a", "has a result, but no execution of it ended")
-        elif method:
-            executed = made.error.executed
-            if executed is False and begun:
-                when = "before" if begun[0].when <= made.ended else "after"
-                fault("d" if when == "before" else "c", f"began {when} it was told that it was not executed: {made.error!r}")
-            if executed is True and not ended:
-                fault("d", f"was told that it was executed, which it was not: {made.error!r}")
-        return found
+            if made.result != made.id:
+                yield Fault("a", f"got the result {made.result!r}", made.id)
+            elif not ended:
+                yield Fault("a", "has a result, but no execution of it ended", made.id)
+        elif made.error.executed is False and begun:
+            before = begun[0].when <= told
+            when = "before" if before else "after"
+            what = f"began {when} its caller was told that it was not executed: {made.error!r}"
+            yield Fault("d" if before else "c", what, made.id)
+        elif made.error.executed is True and not ended:
+            yield Fault("d", f"was not executed, other than it was told: {made.error!r}", made.id)
 
-    def _excuse(self, made: Made, begun: Entry) -> float:
-        """How much too late a call may begin, because nobody could know any better.
+    # ---- servers
 
-        A server computes how late a request is from the sender's clock in it, against the
-        quickest request that ever came from that sender. So what the quickest one was late
-        remains unseen: a link that has been slow from the first message on looks like a
-        clock that is set differently. What remains of a request's own lateness, if it is the
-        first of its sender, is the time on the links, and freezes too short to be told from
-        a wait.
+    def _orphans(self) -> Iterator[Fault]:
+        """What a dead broker handed over is dropped by its server, which may be frozen first."""
+        ended: dict[str, float] = {}
+        handed_by: dict[str, str] = {}
+        thawed: dict[str, float] = defaultdict(float)
+        for entry in self.entries:
+            if entry.what in ("is killed", "stops"):
+                ended[entry.who] = entry.when
+            elif entry.what == "hands over":
+                handed_by[entry.call] = entry.who
+            elif entry.what == "thaws":
+                thawed[entry.who] = entry.when
+            elif entry.what == "begins" and handed_by.get(entry.call) in ended:
+                late = entry.when - max(ended[handed_by[entry.call]], thawed[entry.who])
+                if late > NOTICED:
+                    yield Fault("c", f"began {late:.4f} s after its broker died", entry.call)
+
+    def _order(self) -> Iterator[Fault]:
+        """One call at a time, and those of one client in order.
+
+        Between the servers of a pool there is no order that could be kept.
         """
-        way = self.ways.get(made.id)
-        if way is None:
-            return 0.0
-        unseen = min(self.best[made.id], way.unseen)
-        return unseen + DRIFT * (begun.when + 1.0)
-
-    # ---- the laboratory
-
-    def _order(self) -> list[Fault]:
-        """One call at a time, and those of one client in order, at each server."""
-        found: list[Fault] = []
+        pool = {server.name for server in self.laboratory.servers if server.policy == "pool"}
         running: dict[str, str] = {}
-        latest: dict[tuple[str, str], int] = {}
-        for entry in self.laboratory.history.entries:
+        latest: dict[tuple[str, str], int] = defaultdict(int)
+        for entry in self.entries:
             if entry.what == "begins":
                 if entry.who in running:
-                    found.append(Fault("h", f"began while {running[entry.who]} ran", entry.call))
+                    yield Fault("h", f"began while {running[entry.who]} ran", entry.call)
                 running[entry.who] = entry.call
                 client, _, number = entry.call.partition(".")
-                if latest.get((client, entry.who), 0) > int(number):
-                    found.append(Fault("h", "began after a call that was made later", entry.call))
+                if latest[client, entry.who] > int(number) and _name(entry) not in pool:
+                    yield Fault("h", "began after a call that was made later", entry.call)
                 latest[client, entry.who] = int(number)
             elif entry.what == "ends the call":
                 running.pop(entry.who, None)
-        return found
 
-    def _refusals(self) -> list[Fault]:
-        """Whoever is refused, another server of that id lives, or did a moment ago."""
-        found: list[Fault] = []
+    def _refusals(self) -> Iterator[Fault]:
+        """When a server is refused another one of its id lives, or did a moment ago."""
         objects = {server.name: server.object_id for server in self.laboratory.servers}
         alive: dict[str, float] = {}
-        for entry in self.laboratory.history.entries:
-            name = entry.who.partition("/")[0]
+        for entry in self.entries:
+            name = _name(entry)
             if name not in objects:
                 continue
-            if entry.what in ("starts",):
+            if entry.what == "starts":
                 alive[name] = float("inf")
             elif entry.what in ("ends", "is killed"):
                 alive[name] = entry.when
             elif entry.what == "is refused":
-                others = [
-                    until
-                    for other, until in alive.items()
-                    if other != name and objects[other] == objects[name]
-                ]
-                if not others or max(others) < entry.when - 1.0:
-                    found.append(Fault("i", f"{entry.who} was refused at {entry.when:.4f}, but its id was free: {entry.more}"))
-        return found
+                others = [other for other in objects if other != name]
+                same = [other for other in others if objects[other] == objects[name]]
+                if all(alive.get(other, 0.0) < entry.when - ON_ITS_WAY for other in same):
+                    yield Fault("i", f"{entry.who} was refused, but its id was free: {entry}")
 
-    def _probes(self) -> list[Fault]:
-        found: list[Fault] = []
-        healed = self.laboratory.healed_at
-        for probe in self.laboratory.probes:
-            busy = self._busy(probe.object_id, healed, probe.succeeded or float("inf"))
-            if probe.succeeded is None:
-                found.append(Fault("f", f"{probe.object_id} never became callable again for {probe.client.name}: {probe.made}"))
-            elif probe.succeeded > healed + WITHIN + busy:
-                late = probe.succeeded - healed
-                found.append(Fault("f", f"{probe.object_id} was callable again for {probe.client.name} only after {late:.2f} s, of which it was busy {busy:.2f} s"))
-        return found
+    # ---- the end
+
+    def _probe(self, probe: Probe) -> Iterator[Fault]:
+        healed, who = self.laboratory.healed_at, f"{probe.object_id} for {probe.client.name}"
+        if probe.succeeded is None:
+            yield Fault("f", f"never became callable again: {who}: {probe.made}")
+            return
+        busy = self._busy(probe.object_id, healed, probe.succeeded)
+        late = probe.succeeded - healed
+        if late > WITHIN + busy:
+            yield Fault("f", f"callable again after {late:.2f} s, {busy:.2f} s of them busy: {who}")
 
     def _busy(self, object_id: str, start: float, end: float) -> float:
         """Seconds that the servers of an object executed between two times."""
         names = {s.name for s in self.laboratory.servers if s.object_id == object_id}
         since: dict[str, float] = {}
         total = 0.0
-        for entry in self.laboratory.history.entries:
-            if entry.who.partition("/")[0] in names:
+        for entry in self.entries:
+            if _name(entry) in names:
                 if entry.what == "begins":
                     since[entry.who] = entry.when
                 elif entry.what in ("ends the call", "is killed") and entry.who in since:
                     total += max(0.0, min(entry.when, end) - max(since.pop(entry.who), start))
         return total
 
-    def _leaks(self) -> list[Fault]:
-        found: list[Fault] = []
+    def _leaks(self) -> Iterator[Fault]:
         laboratory = self.laboratory
-        for worker in laboratory.broker.core.registry.workers.values():
+        registry = laboratory.broker.core.registry
+        for worker in registry.workers.values():
             if worker.held_calls or worker.controls:
-                found.append(Fault("g", f"the broker still waits for {worker.rid!r}"))
-        for service in laboratory.broker.core.registry.services.values():
+                held = [*worker.held_calls, *worker.controls]
+                yield Fault("g", f"the broker still waits for {worker.rid!r}: {held}")
+        for service in registry.services.values():
             if service.waiting.count:
-                found.append(Fault("g", f"{service.waiting.count} calls still wait for {service.name!r}"))
+                yield Fault("g", f"{service.waiting.count} calls still wait for {service.name!r}")
         for server in laboratory.servers:
             if server.alive and (server.core.snapshot()["queued"] or server.core.running):
-                found.append(Fault("g", f"{server.label} still has calls"))
+                yield Fault("g", f"{server.label} still has calls")
         for client in [*laboratory.clients, *laboratory.visitors]:
-            left = client.core.snapshot()
-            if client.alive and (left["open"] or left["queued"] or left["verdicts"]):
-                found.append(Fault("g", f"{client.label} still has calls: {left}"))
-        return found
+            yield from self._leaks_at(client)
+
+    @staticmethod
+    def _leaks_at(client: SimulatedClient) -> Iterator[Fault]:
+        left = client.core.snapshot()
+        if client.alive and (left["open"] or left["queued"] or left["verdicts"]):
+            yield Fault("g", f"{client.label} still has calls: {left}")
+
+
+def _name(entry: Entry) -> str:
+    return entry.who.partition("/")[0]
+
+
+def _lives(made: Made) -> bool:
+    return made.client.alive and made.life == made.client.lives

@@ -150,8 +150,10 @@ class Laboratory:
             process.close() if isinstance(process, SimulatedClient) else process.stop()
             self._revive_after(process, seconds)
 
-    def _do_freeze(self, process: SimulatedProcess, seconds: float, at_work: bool) -> None:
-        process.freeze(at_work)
+    def _do_freeze(
+        self, process: SimulatedProcess, seconds: float, at_work: bool, clock_stops: bool
+    ) -> None:
+        process.freeze(at_work, clock_stops)
         self.clock.after(seconds, process.thaw)
 
     def _do_outage(self, process: SimulatedProcess, seconds: float, up: bool, down: bool) -> None:
@@ -167,7 +169,9 @@ class Laboratory:
         line.loss = probability
         self.clock.after(seconds, lambda: setattr(line, "loss", 0.0))
 
-    def _do_slow(self, process: SimulatedProcess, seconds: float, least: float, most: float) -> None:
+    def _do_slow(
+        self, process: SimulatedProcess, seconds: float, least: float, most: float
+    ) -> None:
         line = self.network.line(process.name)
         usual, line.delay = line.delay, (least, most)
         self.clock.after(seconds, lambda: setattr(line, "delay", usual))
@@ -209,10 +213,11 @@ class Laboratory:
             self.clock.run(0.02)
 
     def _is_quiet(self) -> bool:
-        waiting = self.broker.core.registry.services.values()
+        registry = self.broker.core.registry
         return not (
             any(made.ended is None and _lives(made) for made in self.made)
-            or any(service.waiting.count for service in waiting)
+            or any(service.waiting.count for service in registry.services.values())
+            or any(worker.held_calls for worker in registry.workers.values())
             or any(server.running or server.core.snapshot()["queued"] for server in self.servers)
         )
 

@@ -22,7 +22,7 @@ from runmacs.roc.core.waiting import WaitingCall, WaitingCalls
 from runmacs.roc.core.worker import Task, WorkerCore
 from runmacs.roc.wire import jsonrpc
 
-__all__ = ["MUTANTS"]
+__all__ = ["MUTANTS", "Mutant"]
 
 Mutant = Callable[[pytest.MonkeyPatch], None]
 
@@ -39,7 +39,6 @@ def broker_takes_unread_for_fresh(patch: pytest.MonkeyPatch) -> None:
 
 def an_empty_socket_is_believed_at_once(patch: pytest.MonkeyPatch) -> None:
     """What the network's thread brings in a moment after a thaw is taken for fresh."""
-
 
     def drained(self: Standstill, now: float) -> bool:
         self.age = 0.0
@@ -121,7 +120,7 @@ def broker_hands_over_again(patch: pytest.MonkeyPatch) -> None:
 
     def leave(self: BrokerCore, worker: Any, now: float, out: list[Any], lost: bool) -> None:
         for token, text in worker.held_calls.items():
-            call = self._call(token[:-8], [text], now)
+            call = self._call(token[:-8], [text], now, 0.0)
             worker.service.waiting.add(call)
             self._waiting_bytes += call.size
         worker.held_calls.clear()
@@ -139,7 +138,6 @@ def lost_means_not_executed(patch: pytest.MonkeyPatch) -> None:
 
 def timeouts_mean_not_executed(patch: pytest.MonkeyPatch) -> None:
     """A client that hears nothing says that its call was not executed."""
-    patch.setattr(errors.CallTimeout, "executed", False)
 
     def timeout_error(self: CallerCore, *args: Any) -> errors.CallTimeout:
         error = _timeout_error(self, *args)
@@ -184,12 +182,18 @@ def client_waits_for_ever(patch: pytest.MonkeyPatch) -> None:
 
 
 def server_keeps_what_a_lost_broker_gave(patch: pytest.MonkeyPatch) -> None:
-    """A server that lost its broker executes what it had, and answers."""
+    """A server that lost its broker executes what it had, for nobody."""
 
     def forget(self: WorkerCore) -> None:
-        self.state, self.greeted, self._disowned = "joining", False, False
-        self._next_ready = None
+        ready = self._ready.copy()
+        _forget(self)
+        for sender, tasks in ready.items():
+            for task in tasks:
+                task.epoch = self._epoch
+            self._ready[sender] = tasks
+            self._queued += len(tasks)
 
+    _forget = WorkerCore._forget
     patch.setattr(WorkerCore, "_forget", forget)
 
 
@@ -232,11 +236,6 @@ def stalled_for_ever(patch: pytest.MonkeyPatch) -> None:
 def lost_servers_are_kept(patch: pytest.MonkeyPatch) -> None:
     """A server whose connection is gone stays registered, and its callers wait."""
     patch.setattr(BrokerCore, "_on_unreachable", lambda *args: None)
-
-
-def silent_brokers_are_kept(patch: pytest.MonkeyPatch) -> None:
-    """A server waits for its broker, however long that is silent."""
-    patch.setattr(WorkerCore, "_patience", lambda self: 1e9)
 
 
 def replies_release_no_credit(patch: pytest.MonkeyPatch) -> None:

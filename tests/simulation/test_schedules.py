@@ -20,9 +20,11 @@ SEEDS = 1000
 CHUNK = 50
 
 ONE = os.environ.get("ROC_SEED")
-CHUNKS = [range(int(ONE), int(ONE) + 1)] if ONE else [
-    range(first, first + CHUNK) for first in range(0, SEEDS, CHUNK)
-]
+CHUNKS = (
+    [range(int(ONE), int(ONE) + 1)]
+    if ONE
+    else [range(first, first + CHUNK) for first in range(0, SEEDS, CHUNK)]
+)
 
 
 @pytest.mark.parametrize("seeds", CHUNKS, ids=lambda seeds: f"{seeds[0]}-{seeds[-1]}")

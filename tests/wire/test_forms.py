@@ -36,7 +36,7 @@ def test_slices_arrive_as_they_were(value: Any) -> None:
 
 @pytest.mark.parametrize(
     "key",
-    ["x", 3, None, (), (1,), ("a", (2, "b")), (slice(1, 2), ..., None)[::2], [1, 2], {"a": 1}],
+    ["x", 3, None, (), (1,), ("a", (2, "b")), (slice(1, 2), None), [1, 2], {"a": 1}],
 )
 def test_a_key_arrives_as_it_was(key: Any) -> None:
     (there,) = arrived(Index(key))

@@ -235,9 +235,12 @@ class AsyncMember:
         return self
 
     async def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
-        return await self._roc_client.call_object(
-            self._roc_object_id, self._roc_path, args, kwargs, self._roc_timeout
-        )
+        object_id, timeout = self._roc_object_id, self._roc_timeout
+        if not self._roc_path:  # the object itself is called
+            return await self._roc_client.call_object(
+                object_id, "rpc.special", ("", "call", *args), kwargs, timeout, "__call__"
+            )
+        return await self._roc_client.call_object(object_id, self._roc_path, args, kwargs, timeout)
 
     def __bool__(self) -> bool:
         return True

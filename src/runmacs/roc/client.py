@@ -142,6 +142,20 @@ class RocClient:
         self._caller.complete(call, self.timeout if timeout is None else timeout)
         return result_of(call)
 
+    def describe(self, object_id: str, path: str = "", timeout: float | None = None) -> object:
+        """What an object, or a nested one at ``path``, says of itself: an OpenRPC document.
+
+        It is asked over the control lane, so that one that is busy answers too. A stock
+        broker knows no such lane, and leaves that unanswered: there it must not be busy.
+        """
+        args = (path,) if path else ()
+        try:
+            return self.call_object(f"{object_id}!", "rpc.discover", args, {}, timeout)
+        except errors.CallTimeout:
+            if self._caller.core.broker is not None:
+                raise
+        return self.call_object(object_id, "rpc.discover", args, {}, timeout)
+
     @property
     def address(self) -> str:
         """The broker's address."""

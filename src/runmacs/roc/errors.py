@@ -117,7 +117,7 @@ class RemoteError(CallError):
     """
 
     code = -32000
-    executed = True
+    executed: bool | None = True
     remote_type: str = ""
     remote_args: tuple[Any, ...] = ()
     remote_attributes: dict[str, Any]
@@ -128,14 +128,14 @@ class MethodNotFound(CallError, AttributeError):
     """The object has no such public member, or it cannot be set."""
 
     code = -32601
-    executed = False
+    executed: bool | None = False
 
 
 class InvalidParams(CallError, TypeError):
     """The arguments do not fit the signature; the method was not begun."""
 
     code = -32602
-    executed = False
+    executed: bool | None = False
 
 
 class DeliveryError(RocError):
@@ -160,7 +160,7 @@ class ServerLost(DeliveryError):
     """The server died, or was cut off, while it held the call."""
 
     code = -32003
-    executed = None
+    executed: bool | None = None
 
 
 class BrokerUnreachable(DeliveryError):
@@ -185,7 +185,7 @@ class CallTimeout(RocError, TimeoutError):
     """No answer within the timeout; ``executed`` says what became of the call."""
 
     code = -32007
-    executed = None
+    executed: bool | None = None
 
 
 class Closed(RocError):

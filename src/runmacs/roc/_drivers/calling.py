@@ -195,7 +195,7 @@ class Caller:
                 out: list[Effect] = []
                 self.core.link_up(now, out)
                 self._carry_out(out, now)
-                self._read(now)
+        self._read(now)  # looking for changes may have read messages
 
     def _carry_out(self, out: list[Effect], now: float) -> None:
         for index, effect in enumerate(out):

@@ -9,6 +9,9 @@ from typing import Any
 
 __all__ = ["Gate", "Poller", "Signal", "Waker"]
 
+_SELECTED = 500
+"""Of the 512 descriptors that Windows can wait for at a time; some are not ours."""
+
 
 class Waker:
     """Something that another thread can write to, to end a wait."""
@@ -120,6 +123,11 @@ class Poller:
         self._interest: dict[int, bool] = {}
         self._epoll = select.epoll() if hasattr(select, "epoll") else None
         self._poll = select.poll() if self._epoll is None and hasattr(select, "poll") else None
+
+    @property
+    def full(self) -> bool:
+        """Whether the system cannot wait for more: where there is only ``select``."""
+        return self._epoll is None and self._poll is None and len(self._interest) >= _SELECTED
 
     def add(self, descriptor: int) -> None:
         """Wait for it to become readable."""

@@ -13,6 +13,7 @@ Rules:
 from __future__ import annotations
 
 import _signal  # type: ignore[import-not-found]  # signal.signal, without the enum
+import os
 import signal
 import threading
 from collections.abc import Callable
@@ -105,6 +106,7 @@ class StopSignals:
         self._interrupt = interrupt
         self._terminate = terminate
         self._previous: dict[int, Any] = {}
+        self._pid = os.getpid()
 
     def __enter__(self) -> StopSignals:
         register(self)
@@ -129,13 +131,24 @@ class StopSignals:
         previous = self._previous.get(signal.SIGINT, signal.default_int_handler)
         signal.signal(signal.SIGINT, previous)
 
+    def _meant_for_child(self, number: int) -> bool:
+        """Whether this is a child just forked, where it had no time for `on_fork` yet."""
+        if self._pid == os.getpid():
+            return False
+        self.on_fork()
+        signal.raise_signal(number)
+        return True
+
     def _on_interrupt(self, number: int, frame: FrameType | None) -> None:
+        if self._meant_for_child(number):
+            return
         self._restore_interrupt()
         if self._interrupt():
             raise KeyboardInterrupt
 
     def _on_terminate(self, number: int, frame: FrameType | None) -> None:
-        self._terminate()
+        if not self._meant_for_child(number):
+            self._terminate()
 
 
 def leave_signals_to_others() -> None:

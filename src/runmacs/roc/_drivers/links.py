@@ -8,6 +8,7 @@ from typing import Any, Protocol
 import zmq
 
 from ..endpoints import Endpoints
+from .dialing import check_transport
 from .gates import Signal
 from .sockets import ZmqLink
 from .streams import StreamLink
@@ -45,7 +46,11 @@ def open_link(ctx: zmq.Context[Any], endpoints: Endpoints) -> Link:
     """A link to this broker; it connects, and connects again, by itself.
 
     inproc lives in libzmq; so does a system without epoll and kqueue.
+
+    Raises:
+        ConfigError: this system has no ipc.
     """
+    check_transport(endpoints)
     if endpoints.transport == "inproc" or not Signal.AVAILABLE:
         return ZmqLink(ctx, endpoints)
     return StreamLink(endpoints)

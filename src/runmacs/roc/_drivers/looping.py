@@ -23,7 +23,7 @@ from ..core.caller import Call
 from .calling import FORKED, LIVING, Caller, Forked
 from .clock import now as clock
 from .gates import Gate, Waker
-from .interrupts import Shield
+from .interrupts import Shield, leave_signals_to_others
 
 __all__ = ["LoopCaller"]
 
@@ -296,6 +296,7 @@ class _Watcher:
         threading.Thread(target=self._run, name="roc-watcher", daemon=True).start()
 
     def _run(self) -> None:
+        leave_signals_to_others()
         # A loop that is closed, and so says no more, is noticed within a turn.
         while not self._over():
             for descriptor in self._gate.wait(_TURN):

@@ -9,9 +9,7 @@
 from __future__ import annotations
 
 import contextlib
-import contextlib
 import errno
-import os
 import os
 import random
 import time
@@ -28,6 +26,7 @@ from ..core.liveness import Standstill
 from ..endpoints import Endpoints
 from ..wire.values import Buffer
 from .clock import now as clock
+from .dialing import check_transport
 from .forking import keep, register
 from .fronts import Front, StreamFront, ZmqFront
 from .gates import Poller, Waker
@@ -52,6 +51,7 @@ class Routing:
         core: BrokerCore,
         answer: Callable[[Sequence[Buffer]], Sequence[Buffer]],
     ) -> None:
+        check_transport(endpoints)
         self.core = core
         self._answer = answer
         # One of its own where that is possible: ending it waits until the last goodbye has

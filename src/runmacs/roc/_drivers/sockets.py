@@ -14,6 +14,7 @@ Rules:
 
 from __future__ import annotations
 
+import contextlib
 import socket as system_socket
 import struct
 import threading
@@ -161,10 +162,11 @@ class ZmqLink:
             self.monitor = socket.get_monitor_socket(_UP | _DOWN)
             self._monitor_gate = Gate(descriptor(self.monitor))
             self.fds = (descriptor(socket), descriptor(self.monitor))
-        self._always_up = self.monitor is None
+        self._inproc_changes = [True] if self.monitor is None else []
         self._monitor_unread = True
         self._quiet = False
-        socket.connect(endpoints.rocBroker)
+        self._address = endpoints.rocBroker
+        socket.connect(self._address)
 
     def send(self, frames: Sequence[Any]) -> bool:
         """Send a message; False when there is no connection to take it."""
@@ -172,8 +174,16 @@ class ZmqLink:
         try:
             send(self.socket, frames)
         except zmq.Again:
+            if self.monitor is None:
+                self._connect_again()
             return False
         return True
+
+    def _connect_again(self) -> None:
+        """inproc does not do so by itself when its address is bound anew."""
+        with contextlib.suppress(zmq.ZMQError):
+            self.socket.connect(self._address)
+        self._inproc_changes = [False, True]
 
     def receive(self) -> list[Any] | None:
         """One message, or None."""
@@ -193,14 +203,14 @@ class ZmqLink:
 
     def changes(self, now: float) -> Sequence[bool]:
         """The connection's ups (True) and downs (False) since the last time."""
-        if self._always_up:
-            self._always_up = False
-            return [True]
+        if self._inproc_changes:
+            changes, self._inproc_changes = self._inproc_changes, []
+            return changes
         if self.monitor is None or not (self._monitor_unread or self._monitor_gate.wait(0)):
             return []
         # Until it was read once, the monitor's descriptor says nothing.
         self._monitor_unread = False
-        changes: list[bool] = []
+        changes = []
         while True:
             message = receive(self.monitor)
             if message is None:

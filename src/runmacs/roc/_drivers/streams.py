@@ -11,7 +11,10 @@ Rules:
   connection, whose length is known and bounded.
 * A connection that breaks takes its unsent messages with it: nothing is ever sent to a
   later one.
+* What a link could not send at once is copied: the array that a method returned may be
+  written to again as soon as the next method runs.
 * One thread at a time uses a connection; see `calling` and `serving`.
+* A forked child closes its copies: otherwise nobody would see its parent's end.
 """
 
 from __future__ import annotations
@@ -19,7 +22,6 @@ from __future__ import annotations
 import contextlib
 import errno
 import socket
-import threading
 from collections import deque
 from collections.abc import Sequence
 from typing import Any
@@ -27,34 +29,50 @@ from typing import Any
 from ..endpoints import Endpoints
 from ..wire import zmtp
 from ..wire.mdp import MESSAGE_LIMIT
+from ..wire.memory import Memory
 from ..wire.zmtp import Decoder, Frame, Unsound
+from .clock import now as clock
+from .dialing import NOT_CONNECTED, Dialer
+from .forking import register
 from .gates import Signal
 
-__all__ = ["Connection", "StreamLink", "addresses_of", "tune_stream"]
+__all__ = ["Connection", "StreamLink"]
 
 _CHUNK = 64 * 1024
 _LARGE_CHUNK = 1024 * 1024
 _PARTS = 64
+_PONGS = 64 * 1024
+_DRAIN = 16
 _AGAIN = (BlockingIOError, InterruptedError)
-NOT_CONNECTED = {errno.ENOTCONN, errno.EAGAIN, errno.EWOULDBLOCK, errno.EALREADY}
-_UNDER_WAY = {errno.EINPROGRESS, errno.EWOULDBLOCK, getattr(errno, "WSAEWOULDBLOCK", -1)}
-
-Address = tuple[int, Any]
+_SENDS_PARTS = hasattr(socket.socket, "sendmsg")
 
 
 class Connection:
-    """One ZMTP connection over a connected, or connecting, socket."""
+    """One ZMTP connection over a connected, or connecting, socket.
 
-    __slots__ = ("_out", "_sock", "closed", "decoder", "fd", "more", "queued", "rid")
+    Attributes:
+        fd: the socket's descriptor.
+        rid: a routing id, for whoever has many connections.
+        queued: bytes that wait to be sent.
+        more: whether the last read may have left something to read.
+        closed: whether `close` was called.
+    """
 
-    def __init__(self, sock: socket.socket, own_type: bytes, peers: Sequence[bytes]) -> None:
+    __slots__ = ("_memory", "_out", "_shut", "_sock", "closed", "decoder", "fd", "more",
+                 "queued", "rid")  # fmt: skip
+
+    def __init__(
+        self, sock: socket.socket, own_type: bytes, peers: Sequence[bytes], memory: Memory
+    ) -> None:
         self._sock = sock
+        self._memory = memory
         self.fd = sock.fileno()
         self.rid = b""
-        self.decoder = Decoder(MESSAGE_LIMIT + _CHUNK, peers)
+        self.decoder = Decoder(MESSAGE_LIMIT + _CHUNK, peers, memory)
         self.closed = False
         self.more = False
         self.queued = 0
+        self._shut = False
         self._out: deque[Frame] = deque()
         self._append(zmtp.GREETING + zmtp.ready(own_type))
 
@@ -63,8 +81,10 @@ class Connection:
         """Whether messages may be exchanged."""
         return self.decoder.up
 
+    # ---- reading
+
     def read(self) -> list[list[Frame]]:
-        """The messages that are complete after one read; ``more`` says whether more may be there.
+        """The messages that are complete after one read. Answers to PING wait for a `flush`.
 
         Raises:
             Unsound, OSError: the connection has ended, or must.
@@ -73,33 +93,54 @@ class Connection:
         space = decoder.space()
         try:
             if space is not None:
-                count = self._sock.recv_into(space[:_LARGE_CHUNK])
-                if not count:
-                    raise ConnectionResetError(errno.ECONNRESET, "closed by the peer")
-                self.more = True
-                return decoder.received(count)
+                return decoder.received(self._read_into(space))
             data = self._sock.recv(_CHUNK)
         except _AGAIN:
             self.more = False
             return []
-        self.more = len(data) == _CHUNK
         if not data:
-            raise ConnectionResetError(errno.ECONNRESET, "closed by the peer")
+            raise _closed_by_peer()
+        self.more = len(data) == _CHUNK
         messages = decoder.feed(data)
         if decoder.pings:
-            for ping in decoder.pings:
-                self._append(zmtp.pong_for(ping))
-            decoder.pings.clear()
+            self._answer_pings(decoder.pings)
         return messages
 
-    def put(self, frames: Sequence[Frame]) -> None:
-        """Queue a message; `flush` sends it."""
-        for part in zmtp.encode(frames):
+    def _read_into(self, space: memoryview) -> int:
+        with space, space[:_LARGE_CHUNK] as chunk:
+            count = self._sock.recv_into(chunk)
+        if not count:
+            raise _closed_by_peer()
+        self.more = True
+        return count
+
+    def _answer_pings(self, pings: list[bytes]) -> None:
+        """Unless much is on its way already, which tells as much."""
+        for ping in pings:
+            if self.queued < _PONGS:
+                self._append(zmtp.pong_for(ping))
+        pings.clear()
+
+    # ---- sending
+
+    def put(self, frames: Sequence[Any]) -> int:
+        """Queue a message; `flush` sends it. Returns of how many parts it is."""
+        parts = zmtp.encode(frames)
+        for part in parts:
             self._append(part)
+        return len(parts)
 
     def _append(self, part: Frame) -> None:
         self._out.append(part)
         self.queued += len(part)
+
+    def own(self, count: int) -> None:
+        """Copy what waits of the last parts, so many, out of memory that is somebody's."""
+        out = self._out
+        for index in range(len(out) - min(count, len(out)), len(out)):
+            part = out[index]
+            if isinstance(part, memoryview):
+                out[index] = self._memory.copy(part)
 
     def flush(self) -> bool:
         """Send what is queued, as far as the system takes it; True when all is sent.
@@ -110,17 +151,17 @@ class Connection:
         out = self._out
         try:
             while out:
-                if len(out) == 1:
+                if len(out) == 1 or not _SENDS_PARTS:
                     sent = self._sock.send(out[0])
                 else:
                     sent = self._sock.sendmsg([out[i] for i in range(min(len(out), _PARTS))])
-                self.queued -= sent
                 self._forget(sent)
         except _AGAIN:
             return False
         return True
 
     def _forget(self, sent: int) -> None:
+        self.queued -= sent
         out = self._out
         while sent:
             first = out[0]
@@ -134,159 +175,87 @@ class Connection:
         """The error that a connection attempt ended with; 0 for none."""
         return self._sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
 
+    # ---- the end
+
+    def take_leave(self) -> tuple[bool, bool]:
+        """Send the rest, say that it was the last, and throw away what comes.
+
+        A socket that is closed with something unread resets the connection, and its peer may
+        lose what it has not read yet. Returns whether the connection is over, and whether
+        the peer was still sending.
+        """
+        heard = False
+        try:
+            if self.flush() and not self._shut:
+                self._shut = True
+                self._sock.shutdown(socket.SHUT_WR)
+            for _ in range(_DRAIN):
+                if not self._sock.recv(_CHUNK):
+                    return True, heard
+                heard = True
+        except _AGAIN:
+            pass
+        except OSError:
+            return True, heard
+        return False, heard
+
     def say_goodbye(self, seconds: float) -> None:
         """Send what is queued, and wait until the peer has it all: it closes in turn."""
-        with contextlib.suppress(OSError, Unsound):
-            self._sock.settimeout(seconds)
+        end = clock() + seconds
+        with contextlib.suppress(OSError):
             while self._out:
-                sent = self._sock.send(self._out[0])
-                self._forget(sent)
+                self._sock.settimeout(_until(end))
+                self._forget(self._sock.send(self._out[0]))
             self._sock.shutdown(socket.SHUT_WR)
-            while self._sock.recv(_CHUNK):
-                pass
+            while True:
+                self._sock.settimeout(_until(end))
+                if not self._sock.recv(_CHUNK):
+                    return
 
     def close(self) -> None:
         """Close; what is queued is lost."""
+        if not self.closed:
+            # A child that was forked in between has a copy: closing alone would end nothing.
+            with contextlib.suppress(OSError):
+                self._sock.shutdown(socket.SHUT_RDWR)
+        self.give_up()
+
+    def give_up(self) -> None:
+        """In a forked child: close this copy; the parent's goes on."""
         self.closed = True
         self._out.clear()
+        self.queued = 0
         with contextlib.suppress(OSError):
             self._sock.close()
 
 
-def addresses_of(endpoints: Endpoints, address: str) -> list[Address]:
-    """Family and address for each place that a ZeroMQ address may mean. May ask the network.
-
-    Raises:
-        OSError: the name cannot be resolved.
-    """
-    place = address.partition("://")[2]
-    if endpoints.transport == "ipc":
-        path = "\0" + place[1:] if place.startswith("@") else place
-        return [(socket.AF_UNIX, path)]
-    host, _, port = place.rpartition(":")
-    host = host.strip("[]")
-    found = socket.getaddrinfo(
-        None if host == "*" else host, int(port), type=socket.SOCK_STREAM,
-        flags=socket.AI_PASSIVE if host == "*" else 0,
-    )  # fmt: skip
-    return list(dict.fromkeys((family, place) for family, _, _, _, place in found))
+def _closed_by_peer() -> ConnectionResetError:
+    return ConnectionResetError(errno.ECONNRESET, "closed by the peer")
 
 
-def needs_lookup(endpoints: Endpoints) -> bool:
-    """Whether the address is a name, so that resolving it may take long."""
-    if endpoints.transport != "tcp":
-        return False
-    for family in (socket.AF_INET, socket.AF_INET6):
-        with contextlib.suppress(OSError):
-            socket.inet_pton(family, endpoints.brokerAddress.partition("%")[0])
-            return False
-    return True
-
-
-def open_socket(address: Address) -> socket.socket:
-    """A non-blocking socket with the options that all our streams have."""
-    family, _ = address
-    sock = socket.socket(family, socket.SOCK_STREAM)
-    sock.setblocking(False)
-    tune_stream(sock)
-    return sock
-
-
-def tune_stream(sock: socket.socket) -> None:
-    """No waiting for more to send; and a peer that vanished without a word is noticed."""
-    if sock.family == getattr(socket, "AF_UNIX", None):
-        return
-    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-    for name, seconds in (("TCP_KEEPIDLE", 30), ("TCP_KEEPINTVL", 10)):
-        if hasattr(socket, name):
-            sock.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), seconds)
-
-
-class Dialer:
-    """Keeps one outgoing connection: resolves, connects, and tries again with backoff."""
-
-    FIRST, LONGEST = 0.05, 0.5
-    HANDSHAKE = 2.0
-
-    def __init__(self, endpoints: Endpoints, address: str) -> None:
-        self._endpoints = endpoints
-        self._address = address
-        self._lookup = needs_lookup(endpoints)
-        self._resolved: list[Address] | None = None
-        self._resolving = False
-        self._untried: list[Address] = []
-        self._pause = self.FIRST
-        self.next_attempt = 0.0
-
-    def dial(self, now: float) -> Connection | None:
-        """Begin an attempt, if it is time for one."""
-        if now < self.next_attempt:
-            return None
-        if not self._untried:
-            if self._resolved is None:
-                self._resolve()
-            if self._resolved is None:
-                self.next_attempt = now + (0.01 if self._resolving else self._back_off())
-                return None
-            self._untried = list(self._resolved)
-        address = self._untried.pop(0)
-        if not self._untried:
-            self.next_attempt = now + self._back_off()
-        return self._attempt(address)
-
-    def _attempt(self, address: Address) -> Connection | None:
-        try:
-            sock = open_socket(address)
-        except OSError:
-            return None
-        code = sock.connect_ex(address[1])
-        if code and code not in _UNDER_WAY:
-            sock.close()
-            return None
-        return Connection(sock, b"DEALER", (b"ROUTER", b"DEALER", b"REP"))
-
-    def _back_off(self) -> float:
-        pause, self._pause = self._pause, min(self._pause * 2, self.LONGEST)
-        return pause
-
-    def succeeded(self) -> None:
-        """The connection stands: after its end the next attempt is made at once."""
-        self._pause = self.FIRST
-        self._untried = []
-        self.next_attempt = 0.0
-
-    def _resolve(self) -> None:
-        if self._lookup:
-            if not self._resolving:
-                self._resolving = True
-                threading.Thread(target=self._look_up, name="roc-resolver", daemon=True).start()
-        else:
-            with contextlib.suppress(OSError):
-                self._resolved = addresses_of(self._endpoints, self._address)
-
-    def _look_up(self) -> None:
-        try:
-            self._resolved = addresses_of(self._endpoints, self._address) or None
-        except OSError:
-            self._resolved = None
-        finally:
-            self._resolving = False
+def _until(end: float) -> float:
+    left = end - clock()
+    if left <= 0:
+        raise TimeoutError
+    return left
 
 
 class StreamLink:
-    """A DEALER on a plain socket, connected to a broker; see `sockets.Link` for the other kind.
+    """A DEALER on a plain socket, connected to a broker; `sockets.ZmqLink` is the other kind.
 
-    ``fds`` holds one descriptor for the whole life of the link, whichever socket it uses.
+    ``fds`` holds one descriptor for the whole life of the link, whichever socket it uses. It
+    is readable as long as there is something to do on the socket; what `readable` tells of
+    is in the link itself, so that it is to be asked before anybody waits.
     """
 
     _LOOK_AFTER = 0.001
     _LINGER = 1.0
 
     def __init__(self, endpoints: Endpoints) -> None:
-        self._dialer = Dialer(endpoints, endpoints.rocBroker)
+        self._dialer = Dialer(endpoints)
         self._signal = Signal()
         self.fds: tuple[int, ...] = (self._signal.fd,)
+        self._memory = Memory()
         self._connection: Connection | None = None
         self._inbox: deque[list[Frame]] = deque()
         self._changes: list[bool] = []
@@ -296,6 +265,7 @@ class StreamLink:
         self._since = 0.0
         self._looked = 0.0
         self.closed = False
+        register(self)
 
     # ---- messages
 
@@ -304,15 +274,20 @@ class StreamLink:
         connection = self._connection
         if connection is None or not self._up:
             return False
-        connection.put(frames)
-        return self._flush(connection)
+        parts = connection.put(frames)
+        if not self._flush(connection):
+            return False
+        if connection.queued:
+            connection.own(parts)
+        return True
 
     def _flush(self, connection: Connection) -> bool:
+        """Send what the system takes; False if that ended the connection."""
         try:
             done = connection.flush()
         except OSError as error:
-            if error.errno in NOT_CONNECTED:
-                return False
+            if not self._up and error.errno in NOT_CONNECTED:
+                return True
             self._lose()
             return False
         self._signal.watch_writing(not done)
@@ -332,14 +307,12 @@ class StreamLink:
 
     def _read(self) -> None:
         connection = self._connection
-        if connection is None:
+        if connection is None or (connection.queued and not self._flush(connection)):
             return
         try:
-            if connection.queued:
-                self._flush(connection)
             self._inbox.extend(connection.read())
         except (OSError, Unsound) as error:
-            if not isinstance(error, OSError) or error.errno not in NOT_CONNECTED:
+            if self._up or not isinstance(error, OSError) or error.errno not in NOT_CONNECTED:
                 self._lose()
             return
         self._more, self._fresh = connection.more, self._up
@@ -347,6 +320,8 @@ class StreamLink:
             self._up = True
             self._dialer.succeeded()
             self._changes.append(True)
+        if connection.queued:
+            self._flush(connection)  # a PONG
 
     def _lose(self) -> None:
         self._more = False
@@ -362,7 +337,9 @@ class StreamLink:
 
     def changes(self, now: float) -> Sequence[bool]:
         """Connect, if need be, and return ups (True) and downs (False) since the last time."""
-        if self._fresh:
+        if self.closed:
+            return ()
+        if self._up and self._fresh:
             self._fresh, self._looked = False, now
         elif not self._up or now - self._looked > self._LOOK_AFTER:
             # The connection may be gone without anybody having looked.
@@ -374,18 +351,25 @@ class StreamLink:
 
     def _progress(self, now: float) -> None:
         self._looked = now
-        if self._connection is None:
-            self._connection = self._dialer.dial(now)
-            if self._connection is not None:
-                self._since = now
-                self._signal.begin(self._connection.fd)
-        elif not self._up and (now - self._since > Dialer.HANDSHAKE or self._refused()):
-            self._lose()
         if self._connection is not None:
+            if not self._up and (now - self._since > Dialer.HANDSHAKE or self._refused()):
+                self._lose()
+            self._read()
+        if self._connection is None:
+            sock = self._dialer.dial(now)
+            if sock is None:
+                return
+            self._connection = Connection(
+                sock, b"DEALER", (b"ROUTER", b"DEALER", b"REP"), self._memory
+            )
+            self._since = now
+            self._signal.begin(self._connection.fd)
             self._read()
 
     def _refused(self) -> bool:
         return self._connection is not None and self._connection.connect_error() != 0
+
+    # ---- the end
 
     def close(self, linger: bool = False) -> None:
         """Close; with ``linger``, what was sent may still leave for up to a second."""
@@ -395,5 +379,15 @@ class StreamLink:
             self._signal.end()
             if linger and self._up:
                 connection.say_goodbye(self._LINGER)
+            elif self._up:
+                connection.take_leave()
             connection.close()
+        self._signal.close()
+
+    def on_fork(self) -> None:
+        """In a child: the connection is the parent's, and must end with that."""
+        self.closed = True
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.give_up()
         self._signal.close()

@@ -484,18 +484,24 @@ class BrokerCore:
             self._dispatch(service, now, out)
         if worker.state != "serving":
             return
-        for other in [other for other in service.others if other.state == "held"]:
-            self.counters.refused_object_id_taken += 1
-            self.registry.remove(other)
-            self._note("refused", other, holder=worker.describe())
-            name, facts = service.name.decode(), worker.properties
-            since = now - worker.since
-            message = f"The object id {name!r} is taken: {worker.describe()} shares it"
-            reason = Reason(
-                errors.ObjectIdTaken.code, f"{message} since {since:.0f} s. Stop that server, or"
-                " choose another id.", facts.host, facts.pid, since,
-            )  # fmt: skip
-            self._disconnect(other.rid, other.greeted, reason, out)
+        for other in service.others:
+            if other.state == "held" and other.doubted is None:
+                other.doubted = now
+
+    def _refuse(self, held: Worker, now: float, out: list[Effect]) -> None:
+        """The holder of its id lives."""
+        holder = held.service.serving[0]
+        self.counters.refused_object_id_taken += 1
+        self.registry.remove(held)
+        self._note("refused", held, holder=holder.describe())
+        name, facts = held.service.name.decode(), holder.properties
+        since = now - holder.since
+        message = f"The object id {name!r} is taken: {holder.describe()} shares it"
+        reason = Reason(
+            errors.ObjectIdTaken.code, f"{message} since {since:.0f} s. Stop that server, or"
+            " choose another id.", facts.host, facts.pid, since,
+        )  # fmt: skip
+        self._disconnect(held.rid, held.greeted, reason, out)
 
     @staticmethod
     def _disconnect(rid: bytes, greeted: bool, reason: Reason, out: list[Effect]) -> None:
@@ -572,6 +578,10 @@ class BrokerCore:
                 )
                 self._leave(worker, now, out, lost=True)
                 continue
+            if worker.doubted is not None and now - worker.doubted >= BEAT / 2:
+                if worker.state == "held":
+                    self._refuse(worker, now, out)
+                    continue
             # Until its next sign of life: our own standstill excuses its silence later on.
             if not worker.stalled and worker.stalls(now):
                 worker.stalled = True

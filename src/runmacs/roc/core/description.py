@@ -61,9 +61,9 @@ class View(NamedTuple):
     verdict: Callable[[str], Verdict] = lambda name: SHARED
     readonly: bool = False
 
-    def specials(self, offer: Offer) -> list[str]:
-        """The special methods that can be used."""
-        return [name for name in offer.specials if self.verdict(judged_by(name)) != HIDDEN]
+    def specials(self, offer: Offer, path: str = "") -> list[str]:
+        """The special methods that can be used, of the object or of one inside it."""
+        return [n for n in offer.specials if self.verdict(path + judged_by(n)) != HIDDEN]
 
 
 def describe_object(
@@ -126,7 +126,8 @@ class _Members:
         if kind == "object" or (kind == "method" and is_enterable(value)):
             nested = self._view.offer_of(value)
             if kind == "object" or nested.names(value):
-                self.objects.append(_object(name, value, nested))
+                specials = self._view.specials(nested, f"{name}.")
+                self.objects.append(_object(name, value, specials))
 
     def _is_named(self, name: str, verdict: Verdict) -> bool:
         return verdict == NAMED or self._offer.marks.calls(name)
@@ -261,13 +262,13 @@ def _own_annotations(cls: type) -> dict[str, Any]:
     return found.copy() if type(found) is dict else {}
 
 
-def _object(name: str, value: object, offer: Offer) -> dict[str, Any]:
+def _object(name: str, value: object, specials: list[str]) -> dict[str, Any]:
     cls = type(value)
     return {
         "name": name,
         "class": clean_text(class_name(cls, qualified=True)),
         "summary": _first_line(_doc_of_class(cls)),
-        "x-special": list(offer.specials),
+        "x-special": specials,
     }
 
 

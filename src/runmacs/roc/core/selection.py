@@ -103,11 +103,14 @@ class Selection:
 
 
 class _Pattern:
-    """One pattern, a compiled expression for each component."""
+    """One pattern, a compiled expression for each component.
+
+    Attributes:
+        plain: its components as they are written; those of a path if none is a wild card.
+    """
 
     def __init__(self, components: list[str]) -> None:
-        wild = any(_WILD.search(component) for component in components)
-        self.plain = None if wild else tuple(components)
+        self.plain = tuple(components)
         self._parts = [re.compile(fnmatch.translate(component)) for component in components]
 
     def begins(self, path: Path) -> bool:

@@ -287,7 +287,7 @@ class WorkerCore:
         for tasks in (self._control, *self._ready.values()):
             for task in tasks:
                 self._decline(task, errors.ServerLost, "its server was stopped", out)
-        if self.state != "joining" or not self._unsent:
+        if self._next_ready is None:  # else it was dismissed, or has not reached anybody
             out.append([EMPTY, WORKER, mdp.DISCONNECT])
         self._forget()
 

@@ -30,7 +30,9 @@ class Made:
         self.result: Any = None
         self.error: errors.RocError | None = None
         self.frozen = 0.0
-        """Seconds that its client was frozen meanwhile."""
+        """Seconds that its client was frozen meanwhile, while its clock went on."""
+        self.slept = 0.0
+        """Seconds that its client's clock stood still."""
         self.life = client.lives
 
     @property
@@ -41,7 +43,7 @@ class Made:
     @property
     def deadline(self) -> float:
         """The true time at which its caller gives up."""
-        return self.begun + self.timeout / self.client.local.rate
+        return self.begun + self.slept + self.timeout / self.client.local.rate
 
     def __repr__(self) -> str:
         outcome = "open" if self.ended is None else repr(self.error or self.result)
@@ -145,7 +147,10 @@ class SimulatedClient(SimulatedProcess):
 
     def _on_thaw(self, seconds: float) -> None:
         for made in self._open:
-            made.frozen += min(seconds, self.network.clock.now - made.begun)
+            if self._clock_stops:
+                made.slept += seconds
+            else:
+                made.frozen += seconds
 
     # ---- connections
 

@@ -253,9 +253,7 @@ class _Way:
         names = connection.dealer.label, connection.router.label if connection.router else "?"
         sender, receiver = names if self._upward else names[::-1]
         network = connection.network
-        network.history.messages.append(
-            Message(network.clock.now, sender, receiver, what, frames)
-        )
+        network.history.messages.append(Message(network.clock.now, sender, receiver, what, frames))
 
 
 class MemoryNetwork:

@@ -51,7 +51,7 @@ class SimulatedProcess:
         self._still = Standstill()
         self._timer: Timer | None = None
         self._frozen_at = 0.0
-        self._at_work = False
+        self._at_work = self._clock_stops = False
 
     @property
     def label(self) -> str:
@@ -87,11 +87,15 @@ class SimulatedProcess:
         self.kill()
         self.start()
 
-    def freeze(self, at_work: bool = False) -> None:
-        """Stop running (SIGSTOP, a suspended computer) until `thaw`."""
+    def freeze(self, at_work: bool = False, clock_stops: bool = False) -> None:
+        """Stop running (SIGSTOP, a suspended computer) until `thaw`.
+
+        ``clock_stops``: its clock stands still as well, as that of a virtual machine may.
+        """
         if self.alive and not self.frozen:
             self.frozen = True
             self._at_work = at_work
+            self._clock_stops = clock_stops
             self._frozen_at = self.network.clock.now
             self.note("is frozen", more="at work" if at_work else None)
 
@@ -101,7 +105,10 @@ class SimulatedProcess:
             clock = self.network.clock
             self.frozen = False
             self.note("thaws")
-            self._on_thaw(clock.now - self._frozen_at)
+            seconds = clock.now - self._frozen_at
+            if self._clock_stops:
+                self.local.offset -= seconds * self.local.rate
+            self._on_thaw(seconds)
             self._catching_up = True
             if self.network.random.random() < 0.5:
                 self._catch_up()
@@ -187,5 +194,6 @@ class SimulatedProcess:
         stale = None
         if self._at_work:
             self._at_work = False
-            stale = self.local() - (self.network.clock.now - self._frozen_at) * self.local.rate
+            stood = 0.0 if self._clock_stops else self.network.clock.now - self._frozen_at
+            stale = self.local() - stood * self.local.rate
         self._turn(self.local(), stale)

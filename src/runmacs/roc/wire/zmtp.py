@@ -11,9 +11,10 @@ sockets from its own::
 Rules:
 
 * `Decoder` is total: any bytes give messages, or `Unsound` once and for all.
-* Sizes are checked when they are announced; no more is allocated than has been asked
-  for by a frame within the limit, and large frames are received in place, never copied.
-* A body of up to 64 KiB is bytes, a larger one a read-only view of its own memory.
+* Sizes are checked when they are announced. Memory grows with what arrives, not with what
+  is announced: to at most the double of it, and a MiB.
+* A body of up to 64 KiB is bytes; a larger one is received in place, and is a read-only
+  view of memory that is its own as long as anybody holds the view.
 
 Source: ZeroMQ RFC 23/ZMTP.
 """
@@ -22,6 +23,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from typing import TypeAlias
+
+from .memory import Memory
 
 __all__ = [
     "GREETING",
@@ -71,24 +74,27 @@ def pong_for(ping: bytes) -> bytes:
     return _command(b"PONG", ping[2:18])
 
 
-def encode(frames: Sequence[Frame]) -> list[Frame]:
-    """The bytes of a message, as parts to send in order; large bodies are parts of their own."""
+def encode(frames: Sequence[Frame | bytearray]) -> list[Frame]:
+    """The bytes of a message, as parts to send in order; large bodies are parts of their own.
+
+    >>> encode([b"", b"MDPC01"])
+    [b'\\x01\\x00\\x00\\x06MDPC01']
+    """
     parts: list[Frame] = []
     small: list[bytes] = []
     last = len(frames) - 1
     for index, frame in enumerate(frames):
-        size = len(frame)
+        size = frame.nbytes if isinstance(frame, memoryview) else len(frame)
         more = index < last
         if size < 256:
             small.append((_SHORT_MORE if more else _SHORT)[size])
         else:
-            size = frame.nbytes if isinstance(frame, memoryview) else size
             small.append(bytes((_LONG | more,)) + size.to_bytes(8, "big"))
         if size < _IN_PLACE:
             small.append(frame if isinstance(frame, bytes) else bytes(frame))
         else:
             parts.append(b"".join(small))
-            parts.append(frame)
+            parts.append(frame if isinstance(frame, bytes) else memoryview(frame).cast("B"))
             small.clear()
     if small:
         parts.append(b"".join(small))
@@ -98,44 +104,69 @@ def encode(frames: Sequence[Frame]) -> list[Frame]:
 class Decoder:
     """Bytes in, messages out; the greeting and READY first.
 
+    ``limit`` is what a message may have, each of its frames but the last counted with 64
+    bytes more; ``peers`` are the socket types that may be at the other end.
+
     Attributes:
         up: whether the handshake is done.
         socket_type, identity: what the peer's READY said.
         pings: the data of PING commands to be answered; taken out by the owner.
     """
 
-    def __init__(self, limit: int, peers: Iterable[bytes]) -> None:
+    IN_PLACE = 64 * 1024
+    """Frames over this many bytes are received in place."""
+
+    FIRST = 1024 * 1024
+    """Bytes that are allocated for a large frame before it has come any further."""
+
+    def __init__(self, limit: int, peers: Iterable[bytes], memory: Memory | None = None) -> None:
         self.limit = limit
         self.up = False
         self.socket_type = b""
         self.identity = b""
         self.pings: list[bytes] = []
         self._peers = frozenset(peers)
+        self._memory = memory or Memory()
+        self._verdict = ""
         self._greeted = False
         self._rest = b""
         self._frames: list[Frame] = []
         self._size = 0
         self._large: bytearray | None = None
+        self._announced = 0
         self._filled = 0
-        self._more = False
+        self._more = 0
 
     # ---- where bytes go
 
     def space(self) -> memoryview | None:
-        """Where the next bytes should be received, when a large frame is under way."""
+        """Where the next bytes go when a large frame is under way; to be released after use."""
         if self._large is None:
             return None
-        return memoryview(self._large)[self._filled :]
+        with memoryview(self._large) as whole:
+            return whole[self._filled : self._announced]
 
     def received(self, count: int) -> list[list[Frame]]:
-        """So many bytes were received into `space`."""
+        """So many bytes were received into `space`.
+
+        Raises:
+            Unsound: there is no memory for the rest; the connection must end.
+        """
         large = self._large
+        if large is None:
+            return []
         self._filled += count
-        if large is None or self._filled < len(large):
+        if self._filled < self._announced:
+            if self._filled == len(large):
+                try:
+                    large *= 2
+                except MemoryError:
+                    raise self._no_memory() from None
             return []
         self._large = None
         messages: list[list[Frame]] = []
-        self._take(memoryview(large).toreadonly(), self._more, messages)
+        self._take(memoryview(large).toreadonly()[: self._announced], self._more, messages)
+        self._memory.keep(large)
         return messages
 
     def feed(self, data: bytes) -> list[list[Frame]]:
@@ -144,18 +175,25 @@ class Decoder:
         Raises:
             Unsound: the connection must end.
         """
-        if self._rest:
-            data = self._rest + data
-            self._rest = b""
-        if not self._greeted:
-            if len(data) < _GREETING_SIZE:
-                _check_signature(data)
-                self._rest = data
-                return []
-            _check_greeting(data)
-            self._greeted = True
-            data = data[_GREETING_SIZE:]
-        return self._parse(data)
+        if self._verdict:
+            raise Unsound(self._verdict)
+        try:
+            if self._rest:
+                data = self._rest + data
+                self._rest = b""
+            return self._parse(data) if self._greeted else self._greet(data)
+        except Unsound as unsound:
+            self._verdict = str(unsound)
+            raise
+
+    def _greet(self, data: bytes) -> list[list[Frame]]:
+        _check_signature(data)
+        if len(data) < _GREETING_SIZE:
+            self._rest = data
+            return []
+        _check_mechanism(data[12:32])
+        self._greeted = True
+        return self._parse(data[_GREETING_SIZE:])
 
     # ---- frames
 
@@ -164,6 +202,8 @@ class Decoder:
         position, end = 0, len(data)
         while position + 2 <= end:
             flags = data[position]
+            if flags > 3 and flags not in (_COMMAND, _COMMAND | _LONG):
+                raise Unsound(f"flags {flags:#04x}")
             if flags & _LONG:
                 begin = position + 9
                 if begin > end:
@@ -172,48 +212,54 @@ class Decoder:
             else:
                 begin = position + 2
                 size = data[position + 1]
+            if flags > 3 or not self.up or self._size + size > self.limit:
+                self._check(flags, size)
             stop = begin + size
-            if stop > end:
-                self._check(flags, size)
-                if size > _IN_PLACE and not flags & _COMMAND:
-                    self._begin_large(data[begin:], size, bool(flags & _MORE))
+            if size > self.IN_PLACE and not flags & _COMMAND:
+                if stop > end:
+                    self._begin_large(data[begin:], size, flags & _MORE)
                     return messages
+                self._take(memoryview(data[begin:stop]), flags & _MORE, messages)
+            elif stop > end:
                 break
-            body = data[begin:stop]
-            position = stop
-            if flags > 3:
-                self._check(flags, size)
-                self._on_command(body)
-            elif not self.up:
-                raise Unsound("a message before READY")
+            elif flags & _COMMAND:
+                self._on_command(data[begin:stop])
             else:
-                self._take(body, flags & _MORE, messages)
+                self._take(data[begin:stop], flags & _MORE, messages)
+            position = stop
         self._rest = data[position:]
         return messages
 
     def _check(self, flags: int, size: int) -> None:
-        """A frame that is announced must be sound, and fit into what is left."""
-        if flags & ~(_MORE | _LONG | _COMMAND) or (flags & _COMMAND and flags & _MORE):
-            raise Unsound(f"flags {flags:#04x}")
-        if flags & _COMMAND and size > _COMMAND_LIMIT:
-            raise Unsound(f"a command of {size} bytes")
-        if not flags & _COMMAND and not self.up:
+        """A frame that is announced must be due, and fit into what is left."""
+        if flags & _COMMAND:
+            if size > _COMMAND_LIMIT:
+                raise Unsound(f"a command of {size} bytes")
+        elif not self.up:
             raise Unsound("a message before READY")
-        if self._size + size > self.limit:
-            raise Unsound(f"a message over the limit of {self.limit} bytes")
+        elif self._size + size > self.limit:
+            raise self._too_large()
 
-    def _begin_large(self, beginning: bytes, size: int, more: bool) -> None:
-        self._large = bytearray(size)
+    def _begin_large(self, beginning: bytes, size: int, more: int) -> None:
+        self._announced, self._filled, self._more = size, len(beginning), more
+        self._large = self._memory.take(size)
+        if self._large is None:
+            # So many that doubling them leads to the size, and hardly beyond.
+            first, least = size, max(self.FIRST, len(beginning) + 1)
+            while (half := -(-first // 2)) >= least:
+                first = half
+            try:
+                self._large = bytearray(first)
+            except MemoryError:
+                raise self._no_memory() from None
         self._large[: len(beginning)] = beginning
-        self._filled = len(beginning)
-        self._more = more
 
     def _take(self, body: Frame, more: int, messages: list[list[Frame]]) -> None:
         if more:
             self._frames.append(body)
             self._size += len(body) + _FRAME_COST
             if self._size > self.limit:
-                raise Unsound(f"a message over the limit of {self.limit} bytes")
+                raise self._too_large()
         elif self._frames:
             self._frames.append(body)
             messages.append(self._frames)
@@ -221,6 +267,14 @@ class Decoder:
             self._size = 0
         else:
             messages.append([body])
+
+    def _too_large(self) -> Unsound:
+        return Unsound(f"a message over the limit of {self.limit} bytes")
+
+    def _no_memory(self) -> Unsound:
+        self._large = None
+        self._verdict = f"no memory for a frame of {self._announced} bytes"
+        return Unsound(self._verdict)
 
     # ---- commands
 
@@ -257,10 +311,11 @@ def _check_signature(data: bytes) -> None:
         raise Unsound("a version of ZMTP before 3.0")
 
 
-def _check_greeting(data: bytes) -> None:
-    _check_signature(data)
-    if data[12:32].rstrip(b"\0") != b"NULL":
-        raise Unsound("a security mechanism other than NULL")
+def _check_mechanism(field: bytes) -> None:
+    name = field.rstrip(b"\0")
+    if name != b"NULL":
+        shown = name.decode(errors="backslashreplace")
+        raise Unsound(f"the security mechanism {shown!r}; only NULL is spoken here")
 
 
 def _parse_properties(data: bytes) -> dict[bytes, bytes]:

@@ -1,0 +1,200 @@
+"""The other end of a connection, in a test's hand; and a link driven as its owners do it."""
+
+from __future__ import annotations
+
+import select
+import socket
+import struct
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from runmacs.roc import Endpoints
+from runmacs.roc._drivers.clock import now as clock
+from runmacs.roc._drivers.fronts import StreamFront
+from runmacs.roc._drivers.gates import Gate, Poller
+from runmacs.roc._drivers.streams import StreamLink
+from runmacs.roc.wire import zmtp
+
+__all__ = ["DrivenFront", "DrivenLink", "Peer", "loopback_listener"]
+
+
+def loopback_listener(backlog: int = 10) -> tuple[socket.socket, Endpoints]:
+    """A socket that listens, and what to connect a link to for it."""
+    listener = socket.socket()
+    listener.bind(("127.0.0.1", 0))
+    listener.listen(backlog)
+    listener.settimeout(5)
+    return listener, Endpoints("127.0.0.1", listener.getsockname()[1])
+
+
+class Peer:
+    """A ZeroMQ socket with one connection, which blocks for at most 5 s."""
+
+    def __init__(self, sock: socket.socket, kind: bytes = b"DEALER", identity: bytes = b"") -> None:
+        self.sock = sock
+        sock.settimeout(5)
+        self.decoder = zmtp.Decoder(1 << 30, (b"DEALER", b"ROUTER"))
+        self.messages: list[list[bytes]] = []
+        self.hello = zmtp.GREETING + _ready(kind, identity)
+
+    @classmethod
+    def to(cls, place: Any, kind: bytes = b"DEALER", identity: bytes = b"") -> Peer:
+        """Connect."""
+        family = socket.AF_INET if isinstance(place, tuple) else socket.AF_UNIX
+        sock = socket.socket(family)
+        sock.settimeout(5)
+        sock.connect(place)
+        return cls(sock, kind, identity)
+
+    def greet(self) -> Peer:
+        """Shake hands."""
+        self.sock.sendall(self.hello)
+        while not self.decoder.up:
+            self.read()
+        return self
+
+    def send(self, *frames: Any) -> None:
+        for part in zmtp.encode(frames):
+            self.sock.sendall(part)
+
+    def read(self) -> None:
+        """Read once. Raises ConnectionResetError at the end."""
+        space = self.decoder.space()
+        if space is None:
+            data = self.sock.recv(65_536)
+            if not data:
+                raise ConnectionResetError("closed by the peer")
+            messages = self.decoder.feed(data)
+        else:
+            with space:
+                count = self.sock.recv_into(space)
+            if not count:
+                raise ConnectionResetError("closed by the peer")
+            messages = self.decoder.received(count)
+        self.messages += [[bytes(frame) for frame in message] for message in messages]
+
+    def receive(self) -> list[bytes]:
+        while not self.messages:
+            self.read()
+        return self.messages.pop(0)
+
+    def is_over(self) -> bool:
+        """Whether the other end has closed; what was sent before is kept in `messages`."""
+        self.sock.settimeout(0.001)
+        try:
+            while True:
+                self.read()
+        except TimeoutError:
+            return False
+        except OSError:
+            return True
+        finally:
+            self.sock.settimeout(5)
+
+    def close(self) -> None:
+        self.sock.close()
+
+    def reset(self) -> None:
+        """Close with a RST."""
+        self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.sock.close()
+
+
+def _ready(kind: bytes, identity: bytes) -> bytes:
+    data = b"".join(
+        bytes((len(name),)) + name + len(value).to_bytes(4, "big") + value
+        for name, value in ((b"Socket-Type", kind), (b"Identity", identity))
+    )
+    body = b"\x05READY" + data
+    return bytes((6,)) + len(body).to_bytes(8, "big") + body
+
+
+class DrivenLink:
+    """A link, its messages, and its ups and downs; it waits for nothing but its descriptor."""
+
+    def __init__(self, endpoints: Endpoints) -> None:
+        self.link = StreamLink(endpoints)
+        self.messages: list[list[bytes]] = []
+        self.changes: list[bool] = []
+
+    def turn(self, timeout: float) -> None:
+        link = self.link
+        ready = bool(Gate(*link.fds).wait(0.0 if link.readable() else timeout))
+        while ready or link.readable():
+            ready = False
+            message = link.receive()
+            if message is None:
+                break
+            self.messages.append([bytes(frame) for frame in message])
+        self.changes += link.changes(clock())
+
+    def until(self, condition: Callable[[], object], what: str, timeout: float = 5.0) -> None:
+        """Drive it until the condition holds; connecting is looked at every 50 ms."""
+        end = clock() + timeout
+        while not condition():
+            if clock() > end:
+                raise AssertionError(f"not within {timeout} s: {what}")
+            up = bool(self.changes) and self.changes[-1]
+            self.turn(1.0 if up else 0.05)
+
+    def connect(self, listener: socket.socket) -> Peer:
+        """Connect it to a peer."""
+        self.until(lambda: select.select([listener], (), (), 0)[0], "an attempt")
+        peer = Peer(listener.accept()[0], b"ROUTER")
+        peer.sock.sendall(peer.hello)
+        ups = len(self.changes)
+        self.until(lambda: len(self.changes) > ups, "up")
+        assert self.changes[-1]
+        while not peer.decoder.up:
+            peer.read()
+        return peer
+
+
+class DrivenFront:
+    """A front with its poller; what has come is in ``inbox``."""
+
+    def __init__(self, endpoints: Endpoints) -> None:
+        self.poller = Poller()
+        self.front = StreamFront(self.poller)
+        self.inbox: list[list[Any]] = []
+        self.gone: list[bytes] = []
+        self.endpoints = endpoints
+        self.front.bind(endpoints)
+
+    @classmethod
+    def on_loopback(cls) -> DrivenFront:
+        probe, endpoints = loopback_listener()
+        probe.close()
+        return cls(endpoints)
+
+    @property
+    def place(self) -> tuple[str, int]:
+        return self.endpoints.brokerAddress, self.endpoints.brokerBasePort
+
+    def turn(self, timeout: float = 0.0, now: float | None = None) -> Sequence[int]:
+        ready = self.poller.wait(timeout)
+        self.front.collect(ready, self.inbox)
+        self.front.flush()
+        self.gone += self.front.tick(clock() if now is None else now)
+        return ready
+
+    def until(self, condition: Callable[[], object], what: str, timeout: float = 5.0) -> None:
+        end = clock() + timeout
+        while not condition():
+            if clock() > end:
+                raise AssertionError(f"not within {timeout} s: {what}")
+            self.turn(0.05)
+
+    def connect(self, kind: bytes = b"DEALER", identity: bytes = b"") -> Peer:
+        """A peer that has shaken hands."""
+        peer = Peer.to(self.place, kind, identity)
+        known = len(self.front._peers)
+        peer.sock.sendall(peer.hello)
+        self.until(lambda: len(self.front._peers) > known, "the handshake")
+        while not peer.decoder.up:
+            peer.read()
+        return peer
+
+    def close(self) -> None:
+        self.front.close()
+        self.poller.close()
