@@ -11,17 +11,18 @@ from __future__ import annotations
 import argparse
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from processes import Child, Spawner
-from runmacs.roc import Endpoints
+from processes import BrokerProcess, Child, Spawner, start_broker
+from runmacs.roc import Endpoints, RocClient
 from runmacs.roc.servers import run_simple_server
 
-__all__ = ["Bench", "Instrument"]
+__all__ = ["Bench", "Instrument", "standing_bench"]
 
 
 class Lens:
@@ -42,8 +43,13 @@ class Instrument:
 
     def __init__(self, journal: Path) -> None:
         self._journal = os.open(journal, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
-        self._gain = 1
         self.pid = os.getpid()
+        self.reset()
+
+    def reset(self) -> None:
+        """As it was at first, and with an empty journal."""
+        os.ftruncate(self._journal, 0)
+        self._gain = 1
         self.fps = 10.0
         self.lens = Lens()
 
@@ -96,11 +102,17 @@ class Instrument:
 
 
 class Bench:
-    """Starts instruments in processes of their own, and reads what they have begun."""
+    """Starts instruments in processes of their own, and reads what they have begun.
 
-    def __init__(self, spawn: Spawner, broker: Endpoints) -> None:
+    Attributes:
+        broker: where they are shared.
+        process: the broker itself.
+    """
+
+    def __init__(self, spawn: Spawner, process: BrokerProcess) -> None:
         self.spawn = spawn
-        self.broker = broker
+        self.process = process
+        self.broker: Endpoints = process.endpoints
         self._journal = spawn.directory / "begun.txt"
 
     def serve(self, object_id: str = "vnir", name: str = "") -> Child:
@@ -108,6 +120,12 @@ class Bench:
         options = ["--broker", self.broker.rocBroker, "--id", object_id]
         options += ["--journal", str(self._journal)]
         return self.spawn(Path(__file__), *options, name=name)
+
+    def cleared(self) -> Bench:
+        """The bench, with the instrument as it was at first, and done with what it did."""
+        with RocClient(self.broker, timeout=40) as client:
+            client.wait_for("vnir").reset()
+        return self
 
     def begun(self) -> list[int]:
         """The numbers that all instruments of this test have begun so far, in order."""
@@ -117,6 +135,20 @@ class Bench:
     def has_begun(self, number: int) -> Callable[[], bool]:
         """Whether this number was begun, as a condition to wait for."""
         return lambda: number in self.begun()
+
+
+@contextmanager
+def standing_bench(directory: Path) -> Iterator[Bench]:
+    """A broker and an instrument for many tests, which do them no harm. See `Bench.cleared`."""
+    spawn = Spawner(directory)
+    try:
+        bench = Bench(spawn, start_broker(spawn))
+        server = bench.serve(name="server")
+        yield bench
+        assert server.returncode is None, "the server has ended by itself"
+        bench.process.stop()
+    finally:
+        spawn.close()
 
 
 if __name__ == "__main__":

@@ -21,9 +21,9 @@ import psutil
 import pytest
 
 from faces import LOOPS, new_loop, run, until
-from instrument import Bench
+from instrument import Bench, standing_bench
 from processes import BrokerProcess, Child, Spawner, start_broker
-from runmacs.roc import AsyncRocClient, Endpoints, RocClient, errors
+from runmacs.roc import AsyncRocClient, RocClient, errors
 from waiting import wait_until
 
 ALL_LOOPS = [*LOOPS, "no readers"]
@@ -33,14 +33,24 @@ loops = pytest.mark.parametrize("loop", LOOPS)
 all_loops = pytest.mark.parametrize("loop", ALL_LOOPS)
 
 
+@pytest.fixture(scope="module")
+def standing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
+    with standing_bench(tmp_path_factory.mktemp("bench")) as bench:
+        yield bench
+
+
 @pytest.fixture
-def bench(spawn: Spawner, broker: Endpoints) -> Bench:
-    """A broker, and ``vnir`` shared at it."""
-    bench = Bench(spawn, broker)
+def bench(standing: Bench) -> Bench:
+    """A broker, and ``vnir`` shared at it, for tests that leave them as they were."""
+    return standing.cleared()
+
+
+@pytest.fixture
+def own_bench(spawn: Spawner, broker_process: BrokerProcess) -> Bench:
+    """A broker, and ``vnir`` shared at it, for tests that kill or freeze them."""
+    bench = Bench(spawn, broker_process)
     bench.serve(name="server")
-    with RocClient(broker) as client:
-        client.wait_for("vnir")
-    return bench
+    return bench.cleared()
 
 
 @pytest.fixture
@@ -59,8 +69,8 @@ def no_leak() -> Iterator[None]:
 
 async def held(client: AsyncRocClient) -> int:
     """How many calls the server of the only object holds, begun or not."""
-    entries = await client["roc.broker"].objects()
-    return int(entries[0]["servers"][0]["running"])
+    (entry,) = await client["roc.broker"].objects()
+    return int(entry["servers"][0]["running"])
 
 
 async def until_held(client: AsyncRocClient, count: int) -> None:
@@ -125,7 +135,7 @@ def test_members_are_awaited_or_called(bench: Bench) -> None:
 
 
 def test_names_of_objects_may_have_dots(bench: Bench) -> None:
-    bench.serve("lab.vnir")
+    other = bench.serve("lab.vnir")
 
     async def main() -> None:
         async with AsyncRocClient(bench.broker) as client:
@@ -138,6 +148,8 @@ def test_names_of_objects_may_have_dots(bench: Bench) -> None:
                 await client.get("vnir")
 
     run(main())
+    other.terminate()
+    assert other.wait() == 0
 
 
 def test_one_that_fails_does_not_disturb_the_others(bench: Bench) -> None:
@@ -225,27 +237,25 @@ def test_a_cancelled_call_that_runs_goes_on_and_its_reply_is_dropped(
 
 
 @loops
-def test_a_call_that_was_not_sent_yet_never_is(
-    broker_process: BrokerProcess, bench: Bench, spawn: Spawner, loop: str
-) -> None:
+def test_a_call_that_was_not_sent_yet_never_is(own_bench: Bench, spawn: Spawner, loop: str) -> None:
     async def main() -> None:
-        async with AsyncRocClient(bench.broker, timeout=10) as client:
+        async with AsyncRocClient(own_bench.broker, timeout=10) as client:
             vnir = client["vnir"]
             assert await vnir.echo(0) == 0
-            broker_process.child.kill()
+            own_bench.process.child.kill()
             with pytest.raises(errors.BrokerUnreachable):
                 await client.proxy("vnir", timeout=0.5).echo(0)
             waiting = asyncio.ensure_future(vnir.begin(1))
             next_one = asyncio.ensure_future(vnir.begin(2))
             await asyncio.sleep(0)
             waiting.cancel()
-            again = start_broker(spawn, "--base-port", bench.broker.brokerBasePort)
+            again = start_broker(spawn, "--base-port", own_bench.broker.brokerBasePort)
             assert await next_one == 2
             assert waiting.cancelled()
             again.stop()
 
     run(main(), loop)
-    assert bench.begun() == [2]
+    assert own_bench.begun() == [2]
 
 
 @loops
@@ -370,27 +380,25 @@ def test_a_call_that_the_loop_could_not_send_in_time(bench: Bench, loop: str) ->
 
 
 @all_loops
-def test_calls_under_way_when_the_broker_dies(
-    broker_process: BrokerProcess, bench: Bench, spawn: Spawner, loop: str
-) -> None:
+def test_calls_under_way_when_the_broker_dies(own_bench: Bench, spawn: Spawner, loop: str) -> None:
     async def main() -> None:
-        async with AsyncRocClient(bench.broker, timeout=30) as client:
+        async with AsyncRocClient(own_bench.broker, timeout=30) as client:
             begin = client["vnir"].begin
             calls = [asyncio.ensure_future(begin(number, 1.0)) for number in range(50)]
-            await until(bench.begun)
-            broker_process.child.kill()
+            await until(own_bench.begun)
+            own_bench.process.child.kill()
             killed = time.monotonic()
             for outcome in await asyncio.gather(*calls, return_exceptions=True):
                 assert isinstance(outcome, errors.BrokerUnreachable)
                 assert outcome.executed is None
             assert time.monotonic() - killed < 1.0
-            again = start_broker(spawn, "--base-port", bench.broker.brokerBasePort)
+            again = start_broker(spawn, "--base-port", own_bench.broker.brokerBasePort)
             await client.wait_for("vnir")
             assert await begin(100) == 100
             again.stop()
 
     run(main(), loop)
-    assert bench.begun() == [0, 100]
+    assert own_bench.begun() == [0, 100]
 
 
 @all_loops
@@ -412,18 +420,16 @@ def test_a_connection_that_is_opened_anew_is_watched_anew(bench: Bench, loop: st
 
 
 @pytest.mark.slow
-def test_a_frozen_broker_is_given_up_and_found_again(
-    broker_process: BrokerProcess, bench: Bench
-) -> None:
+def test_a_frozen_broker_is_given_up_and_found_again(own_bench: Bench) -> None:
     async def main() -> None:
-        async with AsyncRocClient(bench.broker, timeout=30) as client:
+        async with AsyncRocClient(own_bench.broker, timeout=30) as client:
             vnir = client["vnir"]
             assert await vnir.echo(0) == 0
-            broker_process.child.freeze()
+            own_bench.process.child.freeze()
             with pytest.raises(errors.BrokerUnreachable) as caught:
                 await vnir.echo(1)
             assert caught.value.executed is None
-            broker_process.child.thaw()
+            own_bench.process.child.thaw()
             await client.wait_for("vnir")
             assert await vnir.echo(2) == 2
 

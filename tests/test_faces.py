@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
 
 import numpy as np
 import pytest
 
 from faces import LOOPS, AsyncFace, BlockingFace, Face, run, until
-from instrument import Bench
+from instrument import Bench, standing_bench
 from processes import BrokerProcess, Child, Spawner, start_broker
 from runmacs.roc import errors
 from sameness import same
@@ -29,13 +29,17 @@ FACES = ["blocking", *LOOPS]
 class Scene:
     """What a scenario has at hand: a face, a server that shares ``vnir``, and the broker."""
 
-    def __init__(self, spawn: Spawner, broker: BrokerProcess, face: str) -> None:
-        self.spawn = spawn
-        self.broker = broker
-        self.bench = Bench(spawn, broker.endpoints)
-        self.server: Child = self.bench.serve()
+    def __init__(self, bench: Bench, server: Child | None, face: str) -> None:
+        self.bench = bench
+        self.broker = bench.process
+        self._server = server
         self.kind: Callable[..., Face] = BlockingFace if face == "blocking" else AsyncFace
         self._faces: list[Face] = []
+
+    @property
+    def server(self) -> Child:
+        assert self._server is not None, "it is not this scenario's own"
+        return self._server
 
     def connect(self, timeout: float = 2.0) -> Face:
         """One more client, closed when the scenario is over."""
@@ -49,7 +53,7 @@ class Scene:
 
     def restart_broker(self) -> None:
         port = self.broker.endpoints.brokerBasePort
-        self.broker = start_broker(self.spawn, "--base-port", port, name="again")
+        self.broker = start_broker(self.bench.spawn, "--base-port", port, name="again")
 
 
 async def refused(call: Awaitable[Any], *kinds: type[BaseException]) -> Any:
@@ -69,11 +73,19 @@ async def ended_within(call: Awaitable[Any], timeout: float, *kinds: type[BaseEx
 
 
 Scenario = Callable[[Scene, Face], Awaitable[None]]
-SCENARIOS: dict[str, Scenario] = {}
+PEACEFUL: dict[str, Scenario] = {}
+VIOLENT: dict[str, Scenario] = {}
 
 
 def scenario(body: Scenario) -> Scenario:
-    SCENARIOS[body.__name__.replace("_", " ")] = body
+    """One that leaves broker and server as they were."""
+    PEACEFUL[body.__name__.replace("_", " ")] = body
+    return body
+
+
+def violent(body: Scenario) -> Scenario:
+    """One that needs a broker and a server of its own."""
+    VIOLENT[body.__name__.replace("_", " ")] = body
     return body
 
 
@@ -120,7 +132,7 @@ async def attributes_are_read_and_set(scene: Scene, face: Face) -> None:
     assert await face.get("vnir.lens.position") == 5
 
 
-@scenario
+@violent
 async def objects_are_listed_and_waited_for(scene: Scene, face: Face) -> None:
     assert await face.objects() == ["vnir"]
     waiting = asyncio.ensure_future(face.wait_for("swir"))
@@ -236,7 +248,7 @@ async def a_waiting_call_that_times_out_is_never_begun(scene: Scene, face: Face)
     assert scene.bench.begun() == [1, 3]
 
 
-@scenario
+@violent
 async def without_a_broker_nothing_is_sent(scene: Scene, face: Face) -> None:
     scene.broker.child.kill()
     other = scene.connect(timeout=0.5)
@@ -246,7 +258,7 @@ async def without_a_broker_nothing_is_sent(scene: Scene, face: Face) -> None:
     await ended_within(other.wait_for("vnir", timeout=0.4), 0.4, errors.BrokerUnreachable)
 
 
-@scenario
+@violent
 async def a_broker_that_goes_away_in_mid_call(scene: Scene, face: Face) -> None:
     calls = [asyncio.ensure_future(face.call("vnir.begin", n, 3.0, timeout=30)) for n in range(3)]
     await until(scene.bench.begun)
@@ -258,7 +270,7 @@ async def a_broker_that_goes_away_in_mid_call(scene: Scene, face: Face) -> None:
     assert time.monotonic() - killed < 1.0
 
 
-@scenario
+@violent
 async def a_broker_that_comes_back(scene: Scene, face: Face) -> None:
     assert await face.call("vnir.echo", 1) == 1
     scene.broker.child.kill()
@@ -271,7 +283,7 @@ async def a_broker_that_comes_back(scene: Scene, face: Face) -> None:
     assert scene.bench.begun() == [1, 2]
 
 
-@scenario
+@violent
 async def a_server_that_is_killed_in_mid_call(scene: Scene, face: Face) -> None:
     running = asyncio.ensure_future(face.call("vnir.begin", 1, 30.0, timeout=60))
     await until(scene.bench.begun)
@@ -288,7 +300,7 @@ async def a_server_that_is_killed_in_mid_call(scene: Scene, face: Face) -> None:
     assert scene.bench.begun() == [1, 2]
 
 
-@scenario
+@violent
 async def a_server_that_freezes(scene: Scene, face: Face) -> None:
     scene.server.freeze()
     error = await ended_within(
@@ -327,18 +339,34 @@ async def closing_ends_the_calls_that_are_under_way(scene: Scene, face: Face) ->
 # ---- all of it
 
 
-@pytest.mark.parametrize("face", FACES)
-@pytest.mark.parametrize("name", SCENARIOS)
-def test_scenario(name: str, face: str, broker_process: BrokerProcess, spawn: Spawner) -> None:
-    scene = Scene(spawn, broker_process, face)
+@pytest.fixture(scope="module")
+def standing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
+    with standing_bench(tmp_path_factory.mktemp("bench")) as bench:
+        yield bench
 
+
+def play(scenario: Scenario, scene: Scene, face: str) -> None:
     async def main() -> None:
         try:
             client = scene.connect()
             await client.wait_for("vnir")
-            await SCENARIOS[name](scene, client)
+            await scenario(scene, client)
         finally:
             await scene.close()
 
     run(main(), "asyncio" if face == "blocking" else face)
+
+
+@pytest.mark.parametrize("face", FACES)
+@pytest.mark.parametrize("name", PEACEFUL)
+def test_guarantee(name: str, face: str, standing: Bench) -> None:
+    play(PEACEFUL[name], Scene(standing.cleared(), None, face), face)
+
+
+@pytest.mark.parametrize("face", FACES)
+@pytest.mark.parametrize("name", VIOLENT)
+def test_bad_day(name: str, face: str, broker_process: BrokerProcess, spawn: Spawner) -> None:
+    bench = Bench(spawn, broker_process)
+    scene = Scene(bench, bench.serve(), face)
+    play(VIOLENT[name], scene, face)
     scene.broker.stop()

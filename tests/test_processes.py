@@ -13,13 +13,13 @@ import os
 import pickle
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import psutil
 import pytest
 
-from instrument import Bench
+from instrument import Bench, standing_bench
 from processes import Child, Spawner
 from runmacs.roc import Endpoints, RocClient
 from runmacs.roc._drivers.calling import Caller
@@ -55,14 +55,16 @@ def in_child(work, *args):
 Run = Callable[..., str]
 
 
+@pytest.fixture(scope="module")
+def standing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
+    with standing_bench(tmp_path_factory.mktemp("bench")) as bench:
+        yield bench
+
+
 @pytest.fixture
-def bench(spawn: Spawner, broker: Endpoints) -> Bench:
-    """A broker, and ``vnir`` shared at it."""
-    bench = Bench(spawn, broker)
-    bench.serve(name="server")
-    with RocClient(broker) as client:
-        client.wait_for("vnir")
-    return bench
+def bench(standing: Bench) -> Bench:
+    """A broker, and ``vnir`` shared at it. They are to be left as they were."""
+    return standing.cleared()
 
 
 @pytest.fixture
@@ -466,6 +468,9 @@ asyncio.run(main())
 check_parent()
 """,
     "an inproc client": """
+with Broker(Endpoints("before", 5555, "inproc")):
+    pass  # the context that carries inproc stays open
+descriptors = len(os.listdir("/proc/self/fd")) if descriptors else 0
 with Broker(Endpoints("inside", 5555, "inproc")) as broker:
     with RocClient(broker.endpoints) as inner:
         assert list(inner) == []
@@ -724,7 +729,7 @@ except errors.BrokerUnreachable:
 """,
     "a daemon thread in a call": USES % 60
     + """
-threading.Thread(target=vnir.begin, args=(1, 30.0), daemon=True).start()
+threading.Thread(target=vnir.begin, args=(1, 3.0), daemon=True).start()
 while not client._caller.core.open_calls:
     time.sleep(0.001)
 """,
@@ -770,7 +775,7 @@ asyncio.run(main())
 client = AsyncRocClient(address, timeout=60)
 
 async def main():
-    running = asyncio.ensure_future(client["vnir"].begin(1, 30.0))
+    running = asyncio.ensure_future(client["vnir"].begin(1, 3.0))
     await client["roc.broker"].objects()
     assert not running.done()
 
@@ -818,7 +823,7 @@ if pid:
 """,
     "a child of a thread": USES % 60
     + """
-threading.Thread(target=vnir.begin, args=(1, 30.0), daemon=True).start()
+threading.Thread(target=vnir.begin, args=(1, 3.0), daemon=True).start()
 
 def work():
     assert in_child(lambda: say(client.closed)) == 0

@@ -6,7 +6,10 @@ import copy
 import inspect
 import io
 import pydoc
+import threading
 import time
+import traceback
+from collections.abc import Callable
 from contextlib import redirect_stdout
 from typing import Any
 
@@ -16,6 +19,7 @@ from desk import Desk
 from processes import BrokerProcess
 from runmacs.roc import RocClient, errors
 from runmacs.roc.proxy import Proxy, RemoteMethod
+from waiting import wait_until
 
 
 class Lens:
@@ -133,7 +137,7 @@ def test_repr(desk: Desk, vnir: Any) -> None:
 
 def test_repr_without_the_object(desk: Desk) -> None:
     began = time.monotonic()
-    assert "'nothing'" in repr(desk.client["nothing"])
+    assert repr(desk.client["nothing"]).endswith(": nobody shares it>")
     assert time.monotonic() - began < 0.2
 
 
@@ -204,9 +208,9 @@ def test_a_member_that_changes_its_kind_is_found_again(desk: Desk) -> None:
 
 
 def test_underscores_stay_here(vnir: Any) -> None:
-    with pytest.raises(AttributeError, match="underscore"):
+    with pytest.raises(AttributeError, match="not shared"):
         _ = vnir._gain
-    with pytest.raises(AttributeError, match="underscore"):
+    with pytest.raises(AttributeError, match="not shared"):
         vnir._gain = 1
     assert not hasattr(vnir, "_repr_html_"), "notebooks ask for such names"
 
@@ -237,3 +241,89 @@ def test_an_object_is_not_taken_for_a_sequence_or_an_array(vnir: Any) -> None:
         len(vnir)
     with pytest.raises(TypeError):
         vnir()
+
+
+# --- looking at a proxy -------------------------------------------------------------------
+
+
+class Watched:
+    """Knows how often it was read."""
+
+    def __init__(self) -> None:
+        self._reads = 0
+        self._begun = threading.Event()
+
+    @property
+    def frame(self) -> bytes:
+        self._reads += 1
+        return b"frame"
+
+    def expose(self, seconds: float) -> None:
+        """Take some time."""
+        self._begun.set()
+        time.sleep(seconds)
+
+
+def test_looking_reads_no_attribute(desk: Desk) -> None:
+    watched = Watched()
+    vnir = desk.share(watched)
+    assert "frame" in dir(vnir)
+    assert inspect.getattr_static(vnir, "frame").__doc__ == "frame: bytes (read-only)"
+    assert help_of(vnir)
+    assert watched._reads == 0
+    assert vnir.frame == b"frame"
+    assert watched._reads == 1
+
+
+def test_looking_at_an_object_that_is_busy(desk: Desk) -> None:
+    watched = Watched()
+    vnir = desk.share(watched)
+    busy = threading.Thread(target=desk.connect(timeout=10)["vnir"].expose, args=(1.5,))
+    busy.start()
+    assert watched._begun.wait(5)
+    began = time.monotonic()
+    assert "Watched" in repr(vnir)
+    assert "frame" in dir(vnir)
+    assert time.monotonic() - began < 0.5
+    assert busy.is_alive(), "it was answered beside the method"
+    busy.join()
+
+
+def test_an_object_of_another_class_is_noticed(desk: Desk) -> None:
+    """The server's program was changed and started again, while nobody called anything."""
+    with desk.serve(Camera()):
+        vnir = desk.client["vnir"]
+        assert "temperature" in dir(vnir)
+    with desk.serve(Watched()):
+        wait_until(lambda: "Watched" in repr(vnir), 5.0, "the description is read again")
+        assert "frame" in dir(vnir)
+        assert "temperature" not in dir(vnir)
+        assert not hasattr(type(vnir), "temperature")
+
+
+def test_looking_in_vain_is_not_repeated_at_once() -> None:
+    with RocClient("127.0.0.1:1", timeout=60) as client:
+        vnir = client["vnir"]
+        began = time.monotonic()
+        assert repr(vnir).endswith(": no broker answers>")
+        assert repr(vnir)
+        assert dir(vnir)
+        assert vnir.__doc__ is None
+        assert not hasattr(vnir, "getdoc"), "IPython asks for it"
+        assert time.monotonic() - began < 0.7
+
+
+@pytest.mark.parametrize(
+    "fail",
+    [
+        lambda vnir: vnir.frames("many"),
+        lambda vnir: vnir.nothing,
+        lambda vnir: setattr(vnir, "temperature", 3),
+    ],
+    ids=["call", "get", "set"],
+)
+def test_errors_come_without_our_own_frames(vnir: Any, fail: Callable[[Any], object]) -> None:
+    with pytest.raises(errors.RocError) as caught:
+        fail(vnir)
+    files = {frame.filename for frame in traceback.extract_tb(caught.value.__traceback__)}
+    assert files == {__file__}

@@ -175,11 +175,15 @@ def test_all_cables_pulled_and_put_back(
 # --- nothing passes, and nobody is told -----------------------------------------------------
 
 
+@pytest.mark.parametrize("seconds", [1.0, 2.5])
 def test_servers_link_stalls_in_mid_call(
-    client: RocClient, server: Child, server_link: LossyLink, begun: Begun
+    client: RocClient, server: Child, server_link: LossyLink, begun: Begun, seconds: float
 ) -> None:
-    """After 1.5 s the server leaves its broker, and joins it anew when the link is back."""
-    running = begins(client, 1, 30, 1.0)
+    """After 1.5 s the server leaves its broker, and joins it anew when the link is back.
+
+    A reply from before that arrives, late; one from after it goes nowhere.
+    """
+    running = begins(client, 1, 30, seconds)
     wait_until(begun, what="the call has begun")
     server_link.stall()
     stalled = time.monotonic()
@@ -191,11 +195,15 @@ def test_servers_link_stalls_in_mid_call(
     server_link.heal()
     healed = time.monotonic()
     callable_again(client, 3, healed)
-    error = running.wait(BACK_WITHIN).error
-    assert isinstance(error, errors.ServerLost), repr(error)
-    assert error.executed is None
+    running.wait(BACK_WITHIN)
+    if seconds < 1.5:
+        assert running.result == 1
+    else:
+        assert isinstance(running.error, errors.ServerLost), repr(running.error)
+        assert running.error.executed is None
     assert begun() == [1, 3]
     assert server.returncode is None
+    assert "has it" in server.stderr, "it registered anew"
 
 
 def test_calls_on_their_way_to_the_server_when_its_link_stalls(
@@ -319,13 +327,11 @@ def test_slow_links_just_take_their_time(
     client_link.delay(0.2)
     server_link.delay(0.2)
     slow = remote.proxy("recorder", timeout=5)
-    slowed = time.monotonic()
-    numbers = range(1, 6)
+    numbers = range(1, 4)
     for number in numbers:
         began = time.monotonic()
         assert slow.begin(number) == number
         assert 0.8 <= time.monotonic() - began < 2.0
-    let_pass(4.0, slowed)
     calls = [Calling(slow.begin, number) for number in range(10, 30)]
     for call in calls:
         call.wait()
@@ -335,11 +341,29 @@ def test_slow_links_just_take_their_time(
     assert stats["servers_lost"] == stats["calls_lost"] == 0
 
 
+@pytest.mark.parametrize(
+    "known",
+    [
+        pytest.param(True, id="known"),
+        pytest.param(
+            False,
+            id="stranger",
+            marks=pytest.mark.xfail(
+                strict=True,
+                reason="a client's first call to a server has nothing to be compared with",
+            ),
+        ),
+    ],
+)
 def test_a_slow_link_and_a_short_timeout(
-    remote: RocClient, client_link: LossyLink, begun: Begun
+    client_link: LossyLink, server: Child, begun: Begun, known: bool
 ) -> None:
-    """Too late is too late, and it is said in time."""
-    client_link.delay(0.4)
-    timed_out(begins(remote, 1, 0.3), 0.3)
-    assert begins(remote, 2, 3.0).wait().result == 2
+    """Too late is too late, and it is said in time; also if the server has never heard of it."""
+    with RocClient(client_link.endpoints) as remote:
+        assert "recorder" in remote
+        if known:
+            assert remote["recorder"].pid == server.pid
+        client_link.delay(0.4)
+        timed_out(begins(remote, 1, 0.3), 0.3)
+        assert begins(remote, 2, 3.0).wait().result == 2
     assert begun() == [2]

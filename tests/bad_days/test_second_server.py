@@ -35,7 +35,7 @@ def test_is_refused_with_the_reason(
         getattr(second, way)()
     took = time.monotonic() - began
     print(f"refused after {took:.3f} s")
-    assert took < 1.0
+    assert took < 2.0, "the first one beats every 0.5 s"
     error = caught.value
     assert "'recorder'" in str(error)
     assert f"{socket.gethostname()}, pid {server.pid}" in str(error)

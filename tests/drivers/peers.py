@@ -78,6 +78,11 @@ class Peer:
             self.read()
         return self.messages.pop(0)
 
+    def collect(self, count: int) -> None:
+        """Read until so many messages are there."""
+        while len(self.messages) < count:
+            self.read()
+
     def is_over(self) -> bool:
         """Whether the other end has closed; what was sent before is kept in `messages`."""
         self.sock.settimeout(0.001)
@@ -137,9 +142,13 @@ class DrivenLink:
             up = bool(self.changes) and self.changes[-1]
             self.turn(1.0 if up else 0.05)
 
+    def reach(self, listener: socket.socket) -> None:
+        """Drive it until somebody may be accepted there."""
+        self.until(lambda: select.select([listener], (), (), 0)[0], "an attempt")
+
     def connect(self, listener: socket.socket) -> Peer:
         """Connect it to a peer."""
-        self.until(lambda: select.select([listener], (), (), 0)[0], "an attempt")
+        self.reach(listener)
         peer = Peer(listener.accept()[0], b"ROUTER")
         peer.sock.sendall(peer.hello)
         ups = len(self.changes)

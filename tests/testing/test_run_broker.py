@@ -131,7 +131,7 @@ def test_a_process_that_ends_by_itself_is_not_kept_secret() -> None:
     broker = run_broker(process=True)
     broker.__enter__()
     kill(child())
-    with pytest.raises(RuntimeError, match="ended .*exit status -9"):
+    with pytest.raises(RuntimeError, match=r"ended .*exit status -9"):
         broker.__exit__(None, None, None)
 
 

@@ -47,7 +47,8 @@ def test_looking_whether_a_buffer_is_free_leaves_its_bytes() -> None:
     buffer = kept(memory)
     buffer[:] = pattern = random.Random(1).randbytes(SIZE)
     taken = memory.take(SIZE)
-    assert taken is buffer and taken == pattern
+    assert taken is buffer
+    assert taken == pattern
 
 
 def test_a_buffer_is_for_frames_of_about_its_size() -> None:
@@ -82,7 +83,8 @@ def test_a_copy_changes_no_more(size: int) -> None:
         before = bytes(theirs)
         copy = memory.copy(memoryview(theirs))
         theirs[:] = bytes(size)
-        assert copy == before and len(copy) == size
+        assert copy == before
+        assert len(copy) == size
         assert memoryview(copy).readonly
 
 

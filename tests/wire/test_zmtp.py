@@ -29,7 +29,8 @@ class Small(Decoder):
 def decoder(limit: int = 10 * MIB, kind: type[Decoder] = Decoder, up: bool = True) -> Decoder:
     made = kind(limit, (b"ROUTER", b"DEALER"))
     if up:
-        assert made.feed(HELLO) == [] and made.up
+        assert made.feed(HELLO) == []
+        assert made.up
     return made
 
 
@@ -88,8 +89,10 @@ def greeting(
 def test_greetings_of_peers_that_speak_with_us(sound: bytes) -> None:
     assert len(sound) == 64
     made = decoder(up=False)
-    assert made.feed(sound) == [] and not made.up
-    assert made.feed(READY) == [] and made.up
+    assert made.feed(sound) == []
+    assert made.socket_type == b""
+    assert made.feed(READY) == []
+    assert made.up
     assert made.socket_type == b"ROUTER"
 
 
@@ -315,8 +318,14 @@ def test_ready_and_error_after_the_handshake_change_nothing() -> None:
 
 @pytest.mark.parametrize(
     ("data", "context"),
-    [(b"\0\1", b""), (b"\0\1abc", b"abc"), (b"", b""), (b"\0", b""), (b"\0\1" + b"x" * 40, b"x" * 16)],
-)  # fmt: skip
+    [
+        (b"\0\1", b""),
+        (b"\0\1abc", b"abc"),
+        (b"", b""),
+        (b"\0", b""),
+        (b"\0\1" + b"x" * 40, b"x" * 16),
+    ],
+)
 def test_pong(data: bytes, context: bytes) -> None:
     assert pong_for(data) == command(b"PONG", context)
 
@@ -386,7 +395,8 @@ def test_what_is_encoded_may_be_any_memory(frames: list[bytes]) -> None:
 def test_large_bodies_are_not_copied() -> None:
     body = bytes(MIB)
     parts = encode([b"", b"head", body, b"tail"])
-    assert parts[1] is body and len(parts) == 3
+    assert parts[1] is body
+    assert len(parts) == 3
     memory = bytearray(MIB)
     view = encode([memory])[1]
     memory[7] = 9

@@ -132,8 +132,7 @@ class Proxy:
         try:
             known.describe(self._roc_path)
         except errors.RocError as error:
-            first = str(error).partition("\n")[0].removeprefix(f"{title}.rpc.discover: ")
-            return f"<{title} at {where}: {first}>"
+            return f"<{title} at {where}: {_why(error)}>"
         said = _described(self)
         return f"<{title}: {said.class_name if said else 'object'} at {where}>"
 
@@ -201,13 +200,17 @@ class _SpecialMethods:
         return bool(_special(self, "exit", name, _message(error), None))
 
 
+# What tools see of an attribute. It has no getter: `Proxy.__getattr__` reads it. And no
+# docstring of its own, which they would show.
 class RemoteAttribute(property):
-    """What tools see of an attribute. It has no getter: `Proxy.__getattr__` reads it."""
-
     __module__ = _NOWHERE
 
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.__doc__ = text
+
     def __repr__(self) -> str:
-        return f"<remote attribute {(self.__doc__ or '').partition(chr(10))[0]}>"
+        return "<remote attribute {}>".format(*str(self.__doc__).splitlines()[:1])
 
 
 def _class_with(special: Iterable[str], attributes: Mapping[str, str]) -> type[Proxy]:
@@ -217,7 +220,7 @@ def _class_with(special: Iterable[str], attributes: Mapping[str, str]) -> type[P
     run a property of the object, to learn that they exist.
     """
     methods = {SPECIAL[name]: vars(_SpecialMethods)[SPECIAL[name]] for name in special}
-    shown = {name: RemoteAttribute(doc=text) for name, text in attributes.items()}
+    shown = {name: RemoteAttribute(text) for name, text in attributes.items()}
     own = {"__slots__": (), "__module__": _NOWHERE, "__doc__": Proxy.__doc__}
     return type("Proxy", (Proxy,), {**shown, **methods, **own})
 
@@ -244,6 +247,19 @@ def _described(proxy: Proxy) -> Description | None:
             object.__setattr__(proxy, "__class__", fitting)
             known.narrowed[proxy] = _Unknown
     return said
+
+
+def _why(error: errors.RocError) -> str:
+    """Why there is no description, in a few words."""
+    if isinstance(error, errors.BrokerUnreachable):
+        return "no broker answers"
+    if isinstance(error, errors.CallTimeout):
+        return "no answer yet"
+    if isinstance(error, errors.ObjectNotFound):
+        suggestions = error.data.get("suggestions") if isinstance(error.data, dict) else None
+        near = " or ".join(map(repr, suggestions)) if isinstance(suggestions, list) else ""
+        return f"nobody shares it; did you mean {near}?" if near else "nobody shares it"
+    return str(error).partition("\n")[0]
 
 
 def _has(proxy: Proxy, name: str) -> bool:

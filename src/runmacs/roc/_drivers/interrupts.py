@@ -20,7 +20,7 @@ from collections.abc import Callable
 from types import FrameType
 from typing import Any
 
-from .forking import register, run_in_child
+from .forking import run_in_child
 
 __all__ = ["Shield", "StopSignals", "interrupt_main_thread", "leave_signals_to_others"]
 
@@ -106,10 +106,9 @@ class StopSignals:
         self._interrupt = interrupt
         self._terminate = terminate
         self._previous: dict[int, Any] = {}
-        self._pid = os.getpid()
 
     def __enter__(self) -> StopSignals:
-        register(self)
+        _in_force.append(self)
         if threading.current_thread() is threading.main_thread():
             for number, handler in (
                 (signal.SIGINT, self._on_interrupt),
@@ -119,36 +118,54 @@ class StopSignals:
         return self
 
     def __exit__(self, *exc: object) -> None:
+        if self in _in_force:
+            _in_force.remove(self)
         for number, handler in self._previous.items():
             if signal.getsignal(number) in (self._on_interrupt, self._on_terminate):
                 signal.signal(number, handler)
-
-    def on_fork(self) -> None:
-        """In a child: it does not serve, so signals mean what they mean elsewhere."""
-        self.__exit__()
 
     def _restore_interrupt(self) -> None:
         previous = self._previous.get(signal.SIGINT, signal.default_int_handler)
         signal.signal(signal.SIGINT, previous)
 
-    def _meant_for_child(self, number: int) -> bool:
-        """Whether this is a child just forked, where it had no time for `on_fork` yet."""
-        if self._pid == os.getpid():
-            return False
-        self.on_fork()
-        signal.raise_signal(number)
-        return True
-
     def _on_interrupt(self, number: int, frame: FrameType | None) -> None:
-        if self._meant_for_child(number):
-            return
         self._restore_interrupt()
         if self._interrupt():
             raise KeyboardInterrupt
 
     def _on_terminate(self, number: int, frame: FrameType | None) -> None:
-        if not self._meant_for_child(number):
-            self._terminate()
+        self._terminate()
+
+
+# A child that is forked while its parent serves does not serve: there signals mean what they
+# mean elsewhere, or it could not be ended. Python forgets a signal that comes before the
+# child has taken its first step, unless it is the system that holds it back.
+
+_in_force: list[StopSignals] = []
+_masks: dict[int, Any] = {}
+
+
+def _before_fork() -> None:
+    if _in_force:
+        _masks[_get_ident()] = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+
+
+def _after_fork() -> None:
+    mask = _masks.pop(_get_ident(), None)
+    if mask is not None:
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+
+
+def _after_fork_in_child() -> None:
+    for signals in list(_in_force):
+        signals.__exit__()
+    _after_fork()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(
+        before=_before_fork, after_in_parent=_after_fork, after_in_child=_after_fork_in_child
+    )
 
 
 def leave_signals_to_others() -> None:

@@ -204,6 +204,8 @@ class Serving:
         self._wake_standby.wake()
         out: list[Effect] = []
         with self._lock:
+            while (frames := self._link.receive()) is not None:
+                self.core.on_frames(frames, clock(), out)  # to be answered: not executed
             self.core.stop(out)
             self._carry_out(out)
             self._link.close(linger=True)

@@ -355,10 +355,8 @@ class StreamLink:
             if not self._up and (now - self._since > Dialer.HANDSHAKE or self._refused()):
                 self._lose()
             self._read()
-        if self._connection is None:
-            sock = self._dialer.dial(now)
-            if sock is None:
-                return
+        # A refusal may be known at once; then the next address has its turn.
+        while self._connection is None and (sock := self._dialer.dial(now)) is not None:
             self._connection = Connection(
                 sock, b"DEALER", (b"ROUTER", b"DEALER", b"REP"), self._memory
             )

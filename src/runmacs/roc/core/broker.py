@@ -578,10 +578,10 @@ class BrokerCore:
                 )
                 self._leave(worker, now, out, lost=True)
                 continue
-            if worker.doubted is not None and now - worker.doubted >= BEAT / 2:
-                if worker.state == "held":
-                    self._refuse(worker, now, out)
-                    continue
+            doubts = worker.state == "held" and worker.doubted is not None
+            if doubts and now - (worker.doubted or now) >= BEAT / 2:
+                self._refuse(worker, now, out)
+                continue
             # Until its next sign of life: our own standstill excuses its silence later on.
             if not worker.stalled and worker.stalls(now):
                 worker.stalled = True

@@ -15,8 +15,9 @@ Rules:
 * A reply is matched by its JSON-RPC id and by nothing else; a late one is counted.
 * At its deadline a sent call is withdrawn on the control lane, and the verdict says
   what became of it. What was sent over a connection that is lost is withdrawn over the
-  next one, before anything else: nothing of it begins after a later call. A broker that did not greet us may be a stock one: it gets
-  nothing beyond 7/MDP, and silence of it means nothing.
+  next one, before anything else: nothing of it begins after a later call.
+* A broker that did not greet us may be a stock one: it gets nothing beyond 7/MDP, and
+  silence of it means nothing.
 """
 
 from __future__ import annotations
@@ -464,7 +465,7 @@ class CallerCore:
     # ---- looking inside
 
     def close(self, out: list[Effect]) -> bool:
-        """The client closes: withdraw what was sent. True if withdrawals may still have to leave."""
+        """The client closes: withdraw what was sent. True if withdrawals may have to leave."""
         if self.up and self.broker is not None:
             out += [self._recall(call) for call in self._calls.values() if call.state != "queued"]
         return bool(self._withdrawals)

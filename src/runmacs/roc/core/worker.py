@@ -270,7 +270,7 @@ class WorkerCore:
     def _decline(
         self, task: Task, kind: type[errors.RocError], why: str, out: list[Effect]
     ) -> None:
-        """Answer a task that is not begun. ``late``: by how much it seems to have been under way."""
+        """Answer a task that is not begun; ``late`` is how long it seems to have been under way."""
         data: dict[str, Any] = {"executed": False, "object": self.object_id}
         if task.late:
             data["late"] = round(task.late, 3)
