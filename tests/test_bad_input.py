@@ -266,9 +266,8 @@ def test_ten_thousand_members(desk: Desk) -> None:
     proxy = desk.share(large, "large")
     assert proxy.channel4999() == 4999
     assert proxy.channel9999 == 9999
-    begun = time.monotonic()
-    assert set(names) <= set(dir(proxy))
-    assert time.monotonic() - begun < 2.0
+    # dir() looks for half a second at most, whatever it has found by then.
+    wait_until(lambda: set(names) <= set(dir(proxy)), 10.0, "all members are listed")
     with pytest.raises(errors.MethodNotFound, match="did you mean"):
         proxy.chanel77  # noqa: B018
 

@@ -241,8 +241,8 @@ def test_standby_takes_over(seed: int) -> None:
     bench.server.kill()
     told(bench.done(running, 0.75), errors.ServerLost, None)
     told(bench.done(waiting, 0.75), errors.ServerLost, None)
-    assert second.core.state == "serving"
     assert bench.callable_within(0.5)
+    assert second.core.state == "serving"
 
 
 def test_server_cut_off_comes_back_in_its_own_place(bench: Bench) -> None:
