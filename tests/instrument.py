@@ -44,14 +44,17 @@ class Instrument:
     def __init__(self, journal: Path) -> None:
         self._journal = os.open(journal, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
         self.pid = os.getpid()
-        self.reset()
+        self._set_up()
 
-    def reset(self) -> None:
-        """As it was at first, and with an empty journal."""
-        os.ftruncate(self._journal, 0)
+    def _set_up(self) -> None:
         self._gain = 1
         self.fps = 10.0
         self.lens = Lens()
+
+    def reset(self) -> None:
+        """Be as at first, and empty the journal."""
+        os.ftruncate(self._journal, 0)
+        self._set_up()
 
     @property
     def gain(self) -> int:

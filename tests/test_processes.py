@@ -441,7 +441,7 @@ assert in_child(work) == 0
 check_parent()
 """,
     "many children": """
-for number in range(20):
+for number in range(10):
     assert in_child(lambda: vnir.echo(number)) == 0
 check_parent()
 """,
@@ -526,7 +526,7 @@ def work():
 threads = [threading.Thread(target=call, args=(n,)) for n in range(4)]
 for thread in threads:
     thread.start()
-for number in range(30):
+for number in range(15):
     assert in_child(work) == 0
 over = True
 for thread in threads:
@@ -535,7 +535,7 @@ assert not wrong
 check_parent()
 """
     )
-    assert printed.count("child's cpu") == 30
+    assert printed.count("child's cpu") == 15
 
 
 @fork

@@ -148,7 +148,7 @@ def test_server_frozen_for_so_long_that_it_is_lost(bench: Bench) -> None:
 
 def test_broker_killed_in_mid_call(bench: Bench) -> None:
     """What it had handed over and was not begun yet never is."""
-    running = bench.call(1.0, timeout=30.0)
+    running = bench.call(0.35, timeout=30.0)
     waiting = [bench.call(0.0, timeout=30.0) for _ in range(5)]
     bench.clock.run(0.3)
     bench.broker.kill()
@@ -180,6 +180,20 @@ def test_broker_frozen_until_callers_have_given_up(bench: Bench, at_work: bool) 
     bench.broker.thaw()
     assert bench.callable_within(3.0)
     assert not any(map(bench.begun, calls))
+
+
+@pytest.mark.parametrize("at_work", [False, True])
+def test_a_frozen_brokers_caller_dies_before_it_can_withdraw(bench: Bench, at_work: bool) -> None:
+    stranger = bench.visitor("ben")
+    bench.clock.run(0.1)
+    bench.broker.freeze(at_work)
+    made = stranger.call("vnir", "work", 0.0, timeout=0.5)
+    bench.clock.run(0.1)
+    stranger.kill()
+    bench.clock.run(0.7)
+    bench.broker.thaw()
+    bench.clock.run(1.0)
+    assert not bench.begun(made)
 
 
 def test_a_brokers_standstill_is_not_held_against_its_clients(bench: Bench) -> None:

@@ -9,8 +9,9 @@ Rules:
 * Whoever owns sockets registers. In the child, before anything else runs there, each owner
   is told, and becomes of another class: one that connects anew, or says that it cannot. So
   neither parent nor child looks anything up when it makes a call.
-* The child uses nothing of what it inherited, closes no socket of it, and keeps it until
-  its end, so that nobody else tidies it up either.
+* The child uses nothing of what it inherited, closes no ZeroMQ socket of it, and keeps it
+  until its end, so that nobody else tidies it up either. Of plain sockets it closes its
+  copies at once: else nobody would see a connection end when the parent does.
 """
 
 from __future__ import annotations
