@@ -160,6 +160,18 @@ def test_broker_killed_in_mid_call(bench: Bench) -> None:
     assert not any(map(bench.begun, waiting))
 
 
+def test_broker_killed_and_started_again_while_a_method_runs(bench: Bench) -> None:
+    """The connection stands again before the method ends; what waits is the old broker's."""
+    running = bench.call(0.5, timeout=30.0)
+    waiting = [bench.call(0.0, timeout=30.0) for _ in range(5)]
+    bench.clock.run(0.1)
+    bench.broker.restart()
+    for made in [running, *waiting]:
+        told(bench.done(made, 1.0), errors.BrokerUnreachable, None)
+    assert bench.callable_within(3.0)
+    assert not any(map(bench.begun, waiting))
+
+
 def test_broker_stopped_in_good_order(bench: Bench) -> None:
     bench.prefetch = 1
     running = bench.call(1.0, timeout=30.0)

@@ -171,7 +171,8 @@ class WorkerCore:
             task.age += roc.age
             sender = roc.call.partition(".")[0]
             if sender and roc.at is not None:
-                late = self._transit.age((sender, roc.clock), roc.at, now)
+                key = (sender, roc.clock) if roc.clock else sender
+                late = self._transit.age(key, roc.at, now)
                 if late > task.age:
                     task.age = task.late = late
             if control and first.method == "rpc.cancel":
