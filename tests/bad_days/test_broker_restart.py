@@ -130,7 +130,8 @@ def test_waiting_callers_are_told(
     clients = [RocClient(broker_process.endpoints, timeout=30) for _ in range(4)]
     methods = [client["recorder"].begin for client in clients]
     calls = [Calling(method, number, 5.0) for number, method in enumerate(methods)]
-    wait_until(begun, what="the first call has begun")
+    monitor = RocClient(broker_process.endpoints)
+    wait_until(lambda: handed_out(monitor) == 4, what="the server holds all four")
     killed = time.monotonic()
     broker_process.child.kill()
     for call in calls:
@@ -140,8 +141,14 @@ def test_waiting_callers_are_told(
         assert broker_process.endpoints.rocBroker in str(error)
         print(f"a caller was told after {call.ended - killed:.3f} s")
         assert call.ended - killed < TOLD_WITHIN
-    for client in clients:
+    for client in [*clients, monitor]:
         client.close()
+
+
+def handed_out(monitor: RocClient) -> int:
+    """How many calls the broker has handed to the recorder's server."""
+    (entry,) = monitor["roc.broker"].objects()
+    return int(entry["servers"][0]["running"])
 
 
 def test_server_drops_what_a_dead_broker_handed_to_it(
