@@ -29,7 +29,7 @@ demo: $(VENV)/.demo ## Drive a simulated camera in another process through a bro
 
 test: $(VENV)/.dev ## Run all checks and all tests
 	@$(MAKE) --no-print-directory check; checked=$$?; \
-	$(BIN)/python -m pytest $(PYTEST) && exit $$checked
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile $(PYTEST) && exit $$checked
 
 check: $(VENV)/.dev ## Lint, format, types, layers
 	@failed=0; \
