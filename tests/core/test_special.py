@@ -116,7 +116,6 @@ class Half:
         (Camera, []),
         (math, []),
     ],
-    ids=repr,
 )
 def test_the_class_decides_what_is_supported(instance: object, expected: list[str]) -> None:
     document = SharedObject(instance, "it").describe()
