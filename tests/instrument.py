@@ -19,8 +19,9 @@ from typing import Any
 import numpy as np
 
 from processes import BrokerProcess, Child, Spawner, start_broker
-from runmacs.roc import Endpoints, RocClient
+from runmacs.roc import Endpoints, RocClient, errors
 from runmacs.roc.servers import run_simple_server
+from waiting import wait_until
 
 __all__ = ["Bench", "Instrument", "standing_bench"]
 
@@ -126,8 +127,16 @@ class Bench:
 
     def cleared(self) -> Bench:
         """The bench, with the instrument as it was at first, and done with what it did."""
+
+        def is_cleared() -> bool:
+            try:
+                client.wait_for("vnir").reset()
+            except errors.RocError:
+                return False  # the whole computer stood still, perhaps
+            return True
+
         with RocClient(self.broker, timeout=40) as client:
-            client.wait_for("vnir").reset()
+            wait_until(is_cleared, 40, "the instrument is as it was at first")
         return self
 
     def begun(self) -> list[int]:

@@ -129,6 +129,7 @@ def test_members_are_awaited_or_called(bench: Bench) -> None:
                 vnir.fps = 20
             with pytest.raises(AttributeError, match="underscore"):
                 vnir._gain  # noqa: B018
+            assert not hasattr(vnir.lens, "getdoc"), "IPython would call it, and not await that"
             assert repr(vnir.lens) == f"<vnir.lens at {client.address}, to be awaited>"
 
     run(main())
@@ -338,6 +339,20 @@ def test_what_ran_out_of_time_meanwhile_is_not_executed(bench: Bench, loop: str)
 
     run(main(), loop)
     assert bench.begun() == [1, 3]
+
+
+@loops
+def test_what_still_runs_by_then_is_known_to_run(bench: Bench, loop: str) -> None:
+    async def main() -> None:
+        async with AsyncRocClient(bench.broker) as client:
+            running = asyncio.ensure_future(client.proxy("vnir", timeout=0.3).begin(1, 1.5))
+            await until(bench.begun)
+            block(0.8)
+            with pytest.raises(errors.CallTimeout, match="it still runs") as caught:
+                await running
+            assert caught.value.executed is None
+
+    run(main(), loop)
 
 
 @all_loops

@@ -30,6 +30,7 @@ from .config import resolve_broker
 from .core.caller import Call
 from .core.outcome import result_of
 from .endpoints import Endpoints
+from .proxy import ASKED_BY_TOOLS, NOWHERE
 from .wire import mdp
 from .wire.values import Member
 
@@ -194,6 +195,7 @@ class AsyncRocClient:
 class AsyncMember:
     """A member of a remote object: await it for its value, or call it and await that."""
 
+    __module__ = NOWHERE
     __slots__ = ("_roc_client", "_roc_object_id", "_roc_path", "_roc_timeout")
 
     def __init__(
@@ -207,6 +209,8 @@ class AsyncMember:
     def __getattr__(self, name: str) -> AsyncMember:
         if name.startswith("_"):
             raise AttributeError(f"{name}: names with a leading underscore are not shared.")
+        if name in ASKED_BY_TOOLS:  # and called, but not awaited
+            raise AttributeError(f'{_title(self)}: write `client.call("{_title(self)}.{name}")`.')
         path = f"{self._roc_path}.{name}" if self._roc_path else name
         return AsyncMember(self._roc_client, self._roc_object_id, path, self._roc_timeout)
 
@@ -246,7 +250,7 @@ class AsyncMember:
         return True
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return type(self), tuple(getattr(self, name) for name in AsyncMember.__slots__)
+        return _member_of, tuple(getattr(self, name) for name in AsyncMember.__slots__)
 
     def __copy__(self) -> AsyncMember:
         return self
@@ -261,7 +265,15 @@ class AsyncMember:
 class AsyncProxy(AsyncMember):
     """Stands for a remote object. Made by ``client["id"]``; its members are awaited."""
 
+    __module__ = NOWHERE
     __slots__ = ()
+
+
+def _member_of(
+    client: AsyncRocClient, object_id: str, path: str, timeout: float | None
+) -> AsyncMember:
+    kind = AsyncMember if path else AsyncProxy
+    return kind(client, object_id, path, timeout)
 
 
 def _title(member: AsyncMember) -> str:

@@ -34,10 +34,10 @@ __all__ = ["Proxy", "Remote", "RemoteMethod", "make_proxy"]
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 
-_NOWHERE = "runmacs.roc.remote"
+NOWHERE = "runmacs.roc.remote"
 """No module: so tools that show an object's source do not show ours for it."""
 
-_ASKED_BY_TOOLS = {"getdoc"}
+ASKED_BY_TOOLS = {"getdoc"}
 """Public names that IPython asks of everything: only where they are described is there a call."""
 
 _OURS = (errors.RocError, KeyboardInterrupt)
@@ -54,7 +54,7 @@ class Proxy:
     """Stands for a remote object. Made by ``client["id"]``."""
 
     __slots__ = ("__weakref__", "_roc_known", "_roc_path")
-    __module__ = _NOWHERE
+    __module__ = NOWHERE
     _roc_known: Known
     _roc_path: str
 
@@ -80,7 +80,7 @@ class Proxy:
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_"):
             raise AttributeError(f"{_title(self)}: names with a leading underscore are not shared.")
-        if name in _ASKED_BY_TOOLS and not _has(self, name):
+        if name in ASKED_BY_TOOLS and not _has(self, name):
             raise AttributeError(f"{_title(self)} has no {name}.")
         known, path = self._roc_known, joined(self._roc_path, name)
         kind = known.kinds.get(path)
@@ -203,7 +203,7 @@ class _SpecialMethods:
 # What tools see of an attribute. It has no getter: `Proxy.__getattr__` reads it. And no
 # docstring of its own, which they would show.
 class RemoteAttribute(property):
-    __module__ = _NOWHERE
+    __module__ = NOWHERE
 
     def __init__(self, text: str) -> None:
         super().__init__()
@@ -221,7 +221,7 @@ def _class_with(special: Iterable[str], attributes: Mapping[str, str]) -> type[P
     """
     methods = {SPECIAL[name]: vars(_SpecialMethods)[SPECIAL[name]] for name in special}
     shown = {name: RemoteAttribute(text) for name, text in attributes.items()}
-    own = {"__slots__": (), "__module__": _NOWHERE, "__doc__": Proxy.__doc__}
+    own = {"__slots__": (), "__module__": NOWHERE, "__doc__": Proxy.__doc__}
     return type("Proxy", (Proxy,), {**shown, **methods, **own})
 
 
@@ -318,7 +318,7 @@ class RemoteMethod:
     """A remote method: call it, or ask for its signature and docstring."""
 
     __slots__ = ("_known", "_path")
-    __module__ = _NOWHERE
+    __module__ = NOWHERE
 
     def __init__(self, known: Known, path: str) -> None:
         self._known = known

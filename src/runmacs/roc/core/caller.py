@@ -314,7 +314,7 @@ class CallerCore:
         call = self._calls.get(number) if isinstance(number, int) else None
         if call is not None:
             if isinstance(response.error, msgspec.UnsetType):
-                self.reached.add(call.object_id)
+                self.reached.add(call.object_id.rstrip("!"))
             elif _lateness(response.error) > now - (call.sent_at or now):
                 # It cannot have been under way for longer than until its answer: our clock
                 # stood still, or the server's compares us with something it should not.
@@ -394,6 +394,7 @@ class CallerCore:
             self._end(call, self._unsent_error(call))
         elif self.broker is not None and self.up:
             call.state = "withdrawing"
+            call.deadline = max(call.deadline, now)  # the verdict has its time after a standstill
             out.append(self._withdrawal(call))
             call.verdict_number = self._number
             self._verdicts[self._number] = call
