@@ -250,9 +250,10 @@ def test_a_call_that_was_not_sent_yet_never_is(own_bench: Bench, spawn: Spawner,
             next_one = asyncio.ensure_future(vnir.begin(2))
             await asyncio.sleep(0)
             waiting.cancel()
+            await asyncio.wait([waiting])
+            assert waiting.cancelled()
             again = start_broker(spawn, "--base-port", own_bench.broker.brokerBasePort)
             assert await next_one == 2
-            assert waiting.cancelled()
             again.stop()
 
     run(main(), loop)

@@ -240,6 +240,15 @@ def test_a_proxy_that_reached_its_object_waits_for_it(linked: ScriptedCaller) ->
     assert waits()
 
 
+def test_an_object_that_was_waited_for_is_reached(linked: ScriptedCaller) -> None:
+    call = Call.waiting_for("vnir")
+    out: list[Effect] = []
+    linked.core.submit(call, linked.now, 2.0, out)
+    linked.gets(call.number, result={})
+    linked.call()
+    assert "wait" in json.loads(linked.sent[-1][3])["roc"]
+
+
 # --- replies that are none ------------------------------------------------------------
 
 NO_REPLIES = [
@@ -455,6 +464,16 @@ def test_it_waits_for_the_verdict_and_not_for_ever(linked: ScriptedCaller) -> No
     assert linked.core.late == 1
 
 
+def test_the_verdict_has_its_time_after_a_standstill(linked: ScriptedCaller) -> None:
+    """The deadline passed while the program computed; only then the call is withdrawn."""
+    call = linked.open_call(timeout=2.0)
+    linked.now += 5.0
+    assert linked.tick()[0].startswith("vnir! rpc.cancel")
+    linked.pass_time(VERDICT_WAIT - 0.01)
+    linked.gets_verdict(None, "running", seconds=4.9)
+    assert "it still runs" in str(failure(call))
+
+
 def test_an_answer_that_comes_before_the_verdict_is_the_answer(linked: ScriptedCaller) -> None:
     call = linked.open_call()
     linked.pass_time(2.01)
@@ -579,6 +598,28 @@ def test_what_was_lost_is_withdrawn_over_the_next_connection(linked: ScriptedCal
     linked.link_down()
     assert len(linked.link_up()) == 1
     assert linked.core.late == 0
+
+
+def test_what_is_abandoned_before_the_greeting_is_withdrawn_after_it(
+    caller: ScriptedCaller,
+) -> None:
+    caller.link_up()
+    call = caller.open_call(timeout=2.0)
+    assert caller.abandon(call) == [], "it may be a stock broker"
+    assert caller.core.next_deadline() is None
+    caller.greeted()
+    (withdrawal,) = caller.pass_time(0.0)
+    assert withdrawal.startswith("vnir! rpc.cancel #")
+    assert json.loads(caller.sent[-1][3])["params"] == {"call": f"c1.{call.number}"}
+    assert caller.core.next_deadline() is None
+    caller.gets_verdict(False, "queued")
+    assert caller.core.late == 0
+
+
+def test_what_was_abandoned_at_a_stock_broker_is_let_be(stock: ScriptedCaller) -> None:
+    stock.abandon(stock.open_call(timeout=60.0))
+    stock.link_down()
+    assert len(stock.link_up()) == 1
 
 
 def test_what_is_past_its_deadline_needs_no_withdrawal(linked: ScriptedCaller) -> None:

@@ -162,6 +162,7 @@ class CallerCore:
         self._queue: deque[Call] = deque()
         self._withdrawals: dict[int, tuple[float, list[Any]]] = {}
         self._unsent_withdrawals: set[int] = set()
+        self._early_withdrawals: list[int] = []
         self._number = 0
         self._greeting = 0
         self._clock = 0
@@ -231,8 +232,12 @@ class CallerCore:
         """Its caller does not wait any longer (Ctrl-C): withdraw it, expect no answer."""
         if call.done:
             return
-        if call.state == "sent" and self.up and self.broker is not None:
-            out.append(self._recall(call))
+        if call.state == "sent" and self.up:
+            if self.broker is not None:
+                out.append(self._recall(call))
+            elif self._greeting in self._pings:
+                self._recall(call)
+                self._early_withdrawals.append(self._number)
         self._end(call, errors.Closed(f"{call.name}: abandoned by its caller.", executed=None))
 
     def _end(self, call: Call, error: errors.RocError | None) -> None:
@@ -274,6 +279,9 @@ class CallerCore:
         if self.broker is not None:
             for call in lost:
                 self._recall(call)
+        for number in self._early_withdrawals:
+            self._withdrawals.pop(number, None)  # it may be a stock broker
+        self._early_withdrawals.clear()
         self._unsent_withdrawals = set(self._withdrawals)
         self.up = False
         self.broker = None
@@ -327,14 +335,14 @@ class CallerCore:
         elif number in self._pings and isinstance(number, int):
             self._pings.discard(number)
             if number == self._greeting:
-                self._on_greeting(response)
+                self._on_greeting(response, now)
         elif number in self._withdrawals and isinstance(number, int):
             del self._withdrawals[number]
             self._unsent_withdrawals.discard(number)
         else:
             self.late += 1
 
-    def _on_greeting(self, response: Response) -> None:
+    def _on_greeting(self, response: Response, now: float) -> None:
         if isinstance(response.result, msgspec.UnsetType):
             return
         try:
@@ -342,12 +350,18 @@ class CallerCore:
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
             return
         self.broker = about.broker
+        early = [number for number in self._early_withdrawals if number in self._withdrawals]
+        self._early_withdrawals.clear()
+        if early:
+            self._unsent_withdrawals.update(early)
+            self._retry_at = self._wake_at = now
 
     # ---- time
 
     def next_deadline(self) -> float | None:
-        """When `tick` should come at the latest; None when no call is open."""
-        return self._wake_at if self._calls else None
+        """When `tick` should come at the latest; None when there is nothing to wait for."""
+        withdrawing = self._unsent_withdrawals and self._retry_at is not None
+        return self._wake_at if self._calls or withdrawing else None
 
     def tick(self, now: float, out: list[Effect]) -> None:
         """Time has passed: end what is over, and see whether the broker still answers."""
