@@ -16,7 +16,9 @@ from ._drivers.routing import Routing
 from .config import resolve_broker
 from .core.broker import BrokerCore, Limits
 from .core.dispatch import Dispatcher
+from .core.news import NewsCore
 from .core.sharing import SharedObject
+from .core.traffic import Traffic
 from .endpoints import Endpoints
 from .errors import Closed
 from .monitor import BrokerMonitor
@@ -79,10 +81,11 @@ class Broker:
         self.broker_id = uuid.uuid4().hex
         self._core = BrokerCore(self.broker_id, limits, _log)
         about = {"broker": self.broker_id, "version": mdp.VERSION, "software": __version__}
-        shared = SharedObject(BrokerMonitor(self._core, clock), mdp.BROKER_ID.decode())
+        traffic = Traffic()
+        shared = SharedObject(BrokerMonitor(self._core, clock, traffic), mdp.BROKER_ID.decode())
         self._dispatcher = Dispatcher(shared, about)
         where = endpoints if isinstance(endpoints, Endpoints) else resolve_broker(endpoints)
-        self._routing = Routing(ctx, where, self._core, self._answer)
+        self._routing = Routing(ctx, where, self._core, self._answer, NewsCore(), traffic)
         self.endpoints = self._routing.endpoints
         self._thread: threading.Thread | None = None
         self._stopped = False

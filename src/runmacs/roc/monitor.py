@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import asdict
 from typing import Any
 
 from .core.broker import BrokerCore
+from .core.traffic import Traffic
 
 __all__ = ["BrokerMonitor"]
 
@@ -21,8 +23,9 @@ class BrokerMonitor:
         ['vnir']
     """
 
-    def __init__(self, core: BrokerCore, clock: Callable[[], float]) -> None:
+    def __init__(self, core: BrokerCore, clock: Callable[[], float], traffic: Traffic) -> None:
         self._core = core
+        self._traffic = traffic
         self._clock = clock
         self._started = clock()
 
@@ -38,11 +41,15 @@ class BrokerMonitor:
         return sorted(entries, key=lambda entry: str(entry["id"]))
 
     def stats(self) -> dict[str, Any]:
-        """Counters since the start: what was routed, dropped, refused, expired."""
+        """Counters since the start: what was routed, dropped, refused, expired.
+
+        And how many ``publishers`` and ``subscribers`` are connected now.
+        """
         return {
             "broker": self._core.broker_id,
             "uptime": self._clock() - self._started,
             **self._core.snapshot()["counters"],
+            **asdict(self._traffic),
         }
 
 
