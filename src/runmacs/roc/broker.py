@@ -16,6 +16,7 @@ from ._drivers.routing import Routing
 from .config import resolve_broker
 from .core.broker import BrokerCore, Limits
 from .core.dispatch import Dispatcher
+from .core.logkeeper import LogKeeper
 from .core.news import NewsCore
 from .core.sharing import SharedObject
 from .core.traffic import Traffic
@@ -82,10 +83,12 @@ class Broker:
         self._core = BrokerCore(self.broker_id, limits, _log)
         about = {"broker": self.broker_id, "version": mdp.VERSION, "software": __version__}
         traffic = Traffic()
-        shared = SharedObject(BrokerMonitor(self._core, clock, traffic), mdp.BROKER_ID.decode())
+        keeper = LogKeeper(self._core.limits.log_records, self._core.limits.log_bytes)
+        monitor = BrokerMonitor(self._core, clock, traffic, keeper)
+        shared = SharedObject(monitor, mdp.BROKER_ID.decode())
         self._dispatcher = Dispatcher(shared, about)
         where = endpoints if isinstance(endpoints, Endpoints) else resolve_broker(endpoints)
-        self._routing = Routing(ctx, where, self._core, self._answer, NewsCore(), traffic)
+        self._routing = Routing(ctx, where, self._core, self._answer, NewsCore(keeper), traffic)
         self.endpoints = self._routing.endpoints
         self._thread: threading.Thread | None = None
         self._stopped = False

@@ -219,4 +219,16 @@ OPTIONS: Final = _by_name(
         "for how many seconds any call may wait, whatever it states",
         "SECONDS",
     ),
+    Option(
+        "log_records",
+        50_000,
+        "how many of the newest log records are kept for who looks late",
+        "N",
+    ),
+    Option(
+        "log_bytes",
+        64 * 1024 * 1024,
+        "how many bytes the kept log records may take; the oldest go first",
+        "N",
+    ),
 )

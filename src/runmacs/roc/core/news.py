@@ -10,14 +10,21 @@ from __future__ import annotations
 
 from typing import Any
 
+from .logkeeper import LogKeeper
+
 __all__ = ["NewsCore"]
 
 
 class NewsCore:
     """Passes on whatever comes."""
 
+    def __init__(self, logs: LogKeeper | None = None) -> None:
+        self.logs = logs or LogKeeper()
+
     def on_publication(self, frames: list[bytes], now: float, out: list[list[bytes]]) -> None:
         """A message from a publisher, its topic first."""
+        if frames[0].startswith(b"log."):
+            self.logs.keep(frames, now)
         out.append(frames)
 
     def on_subscribed(self, topic: bytes, now: float, out: list[list[bytes]]) -> None:
