@@ -6,7 +6,7 @@ from typing import Any
 
 from runmacs.roc.core.logkeeper import PAGE_BYTES, LogKeeper
 from runmacs.roc.wire.logentry import Entry, RecordWriter
-from runmacs.roc.wire.logmsg import Source, parse_record
+from runmacs.roc.wire.logmsg import Beacon, Source, encode_beacon, parse_record
 
 
 def frames(at: int, node: str = "vnir", levelno: int = 20, size: int = 0) -> list[bytes]:
@@ -72,6 +72,17 @@ def test_pages_of_a_level_and_of_nodes() -> None:
     assert texts(keeper.page(None, 1, nodes=["a.b", "swir"])) == ["2"]
     page = keeper.page(0, 1, nodes=["vnir"])
     assert (texts(page), page["after"], page["more"]) == (["0"], 1, True)
+
+
+def test_the_last_beacon_of_each_source() -> None:
+    keeper = LogKeeper()
+    for source, n in (("a", 1), ("b", 2), ("a", 3)):
+        keeper.hear(encode_beacon(Beacon(source, "vnir", sent={"09": n}, age=5.0)), float(n))
+    keeper.hear(encode_beacon(Beacon("c", kind="status")), 0.0)
+    keeper.hear([b"beacon.x.=", b"junk"], 0.0)
+    found = [(one["source"], one["sent"], one["ago"]) for one in keeper.sources(10.0)]
+    assert found == [("b", {"09": 2}, 8.0), ("a", {"09": 3}, 7.0)]
+    assert keeper.dropped_malformed == 1
 
 
 def test_what_is_no_record_is_not_kept_or_not_shown() -> None:

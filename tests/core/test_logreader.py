@@ -53,6 +53,8 @@ class Link:
     def publish(self, frames: list[bytes], arrives: bool = True) -> None:
         if frames[0].startswith(b"log."):
             self.keeper.keep(frames, self.now)
+        else:
+            self.keeper.hear(frames, self.now)
         if arrives:
             self.core.on_frames(frames, self.now, self.out)
             self.core.check()
@@ -61,8 +63,14 @@ class Link:
         wanted = self.core.wanted()
         if wanted is None:
             return False
-        page = self.keeper.page(wanted["after"], wanted["n"], wanted["level"], wanted["node"] or ())
-        self.core.on_page({**page, "broker": self.broker}, self.now)
+        what, asked = wanted
+        if what == "log_sources":
+            answer: Any = self.keeper.sources(self.now)
+        else:
+            nodes = asked["node"] or ()
+            page = self.keeper.page(asked["after"], asked["n"], asked["level"], nodes)
+            answer = {**page, "broker": self.broker}
+        self.core.on_answer(answer, self.now)
         self.core.check()
         return True
 
@@ -141,6 +149,23 @@ def test_the_end_is_looked_for_among_the_kept_ones_too() -> None:
     link.publish(node.record(), arrives=False)
     link.publish(node.beacon())
     assert link.read() == ["s1/20/2"]
+
+
+def test_a_loss_at_the_end_of_a_source_that_is_gone_is_told() -> None:
+    first, node = Link().up(), Node()
+    first.publish(node.beacon())
+    first.publish(node.record())
+    first.read()
+    first.core.link_down(first.now)
+    first.keeper = LogKeeper(records=2)
+    for _ in range(4):
+        first.publish(node.record(), arrives=False)
+    first.publish(node.beacon(), arrives=False)
+    for _ in range(2):
+        first.publish(Node("s2").record(), arrives=False)
+    first.now += 1
+    first.up()
+    assert sorted(first.read()) == ["lost 2-5", "s2/20/1"]
 
 
 def test_of_an_old_source_nothing_is_missed_that_came_before() -> None:
@@ -247,7 +272,8 @@ def test_junk_is_counted() -> None:
     ]
     for page in junk_pages:
         link.up()
-        link.core.on_page(page, NOW)
+        link.core.on_answer(page, NOW)
+        link.core.on_answer(page, NOW)
         link.core.check()
     assert link.read() == []
 
@@ -255,7 +281,7 @@ def test_junk_is_counted() -> None:
 def test_without_pages_the_stream_is_enough() -> None:
     link, node = Link().up(), Node()
     link.publish(node.record())
-    link.core.on_no_page(NOW)
+    link.core.on_no_answer(NOW)
     assert link.read() == ["s1/20/1"]
 
 

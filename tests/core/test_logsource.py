@@ -44,7 +44,6 @@ def test_nothing_is_taken_before_the_link_stands() -> None:
     found = taken(source, 1.0)
     assert isinstance(found[0], Beacon)
     assert records(found) == [(9, 1)]
-    assert source.empty()
 
 
 def test_each_severity_is_numbered_by_itself() -> None:
@@ -86,11 +85,13 @@ def test_beacons_say_what_has_been_sent() -> None:
     source.put(entry())
     source.put(entry(levelno=40))
     assert [beacon.sent for beacon in beacons(taken(source, 5.0))] == [{}]
-    assert source.next_deadline() == 6.0
-    assert taken(source, 5.9) == []
-    (beacon,) = beacons(taken(source, 6.0))
+    (beacon,) = beacons(taken(source, 5.5))
     assert beacon.sent == {"09": 1, "17": 1}
-    assert (beacon.source, beacon.node, beacon.host, beacon.age) == ("s1", "vnir", "daq2", 1.0)
+    assert (beacon.source, beacon.node, beacon.host, beacon.age) == ("s1", "vnir", "daq2", 0.5)
+    assert source.next_deadline() == 6.5
+    assert taken(source, 6.4) == []
+    (beacon,) = beacons(taken(source, 6.5))
+    assert beacon.age == 1.5
 
 
 def test_a_beacon_counts_nothing_that_still_waits() -> None:
@@ -102,24 +103,31 @@ def test_a_beacon_counts_nothing_that_still_waits() -> None:
     (beacon,) = beacons(taken(source, 1.0, room=1))
     assert beacon.sent == {"09": 1}
     taken(source, 1.0)
-    taken(source, 1.0)  # the report
-    (beacon,) = beacons(taken(source, 2.0))
+    (beacon,) = beacons(taken(source, 1.1))  # with the report
     assert beacon.sent == {"09": 5, "13": 1}
 
 
-def test_the_last_word_comes_after_the_last_record() -> None:
+def test_it_is_empty_when_its_beacon_has_told_of_all() -> None:
     source = make()
     source.link_up(0.0)
     taken(source)
     source.put(entry())
-    source.close()
+    assert records(taken(source, 0.01)) == [(9, 1)]
     assert not source.empty()
-    found = taken(source, 0.1)
-    assert records(found) == [(9, 1)]
-    assert isinstance(found[-1], Beacon)
-    assert found[-1].end
-    assert found[-1].sent == {"09": 1}
+    assert source.next_deadline() == 0.05
+    (beacon,) = beacons(taken(source, 0.05))
+    assert beacon.sent == {"09": 1}
     assert source.empty()
+    assert source.next_deadline() == 1.05
+
+
+def test_what_cannot_be_written_is_still_a_record() -> None:
+    source = make()
+    source.link_up(0.0)
+    source.put(entry()._replace(created=float("nan")))
+    source.put(entry()._replace(logger=object()))  # type: ignore[arg-type]
+    source.put(entry())
+    assert records(taken(source)) == [(9, 1), (9, 2), (9, 3)]
 
 
 def test_a_child_is_a_new_source() -> None:

@@ -95,6 +95,11 @@ class BrokerMonitor:
             page["records"] = [parse_record(one.encode()).as_dict() for one in page["records"]]
         return {**page, "broker": self._core.broker_id}
 
+    def log_sources(self) -> list[dict[str, Any]]:
+        """Who has sent log records lately: the last beacon of each source, and how long ago
+        it came (``ago``, seconds)."""
+        return self._logs.sources(self._clock())
+
 
 def _entry(known: dict[str, Any], offset: float) -> dict[str, Any]:
     servers = [{**server, "since": server["since"] + offset} for server in known["servers"]]

@@ -4,6 +4,7 @@ Rules:
 
 * Bounded by number and by bytes; the oldest go first.
 * Keeping is cheap, as it is done for each record: the text is looked at when it is asked for.
+* Of each source the last beacon is kept too: it tells of what was lost at its end.
 * Each record gets a number of this keeper's own, without holes: pages are asked for by it.
 """
 
@@ -14,8 +15,10 @@ from collections import deque
 from collections.abc import Collection, Sequence
 from typing import Any, Final
 
+import msgspec
+
 from ..errors import RocError
-from ..wire.logmsg import escape_component, parse_record, split_topic
+from ..wire.logmsg import Beacon, escape_component, parse_beacon, parse_record, split_topic
 
 __all__ = ["BYTES", "PAGE_BYTES", "RECORDS", "LogKeeper"]
 
@@ -24,6 +27,7 @@ BYTES: Final = 64 * 1024 * 1024
 PAGE_BYTES: Final = 512 * 1024
 """How many bytes of records one answer has, or little more."""
 _TOPICS: Final = 10_000
+_SOURCES: Final = 2000
 _OVERHEAD: Final = 150  # what Python takes for a record beside its text
 
 
@@ -43,6 +47,7 @@ class LogKeeper:
         self._kept: deque[tuple[int, bytes, bytes]] = deque()
         self._bytes = 0
         self._topics: dict[bytes, tuple[int, bytes]] = {}
+        self._sources: dict[str, tuple[float, Beacon]] = {}
 
     def keep(self, frames: Sequence[bytes], now: float) -> None:
         """A record was published: topic and text. Never raises."""
@@ -62,6 +67,27 @@ class LogKeeper:
         self._bytes += len(text) + _OVERHEAD
         while self._bytes > self._most or len(kept) > self._records:
             self._bytes -= len(kept.popleft()[2]) + _OVERHEAD
+
+    def hear(self, frames: Sequence[bytes], now: float) -> None:
+        """A beacon was published. Never raises."""
+        try:
+            beacon = parse_beacon(frames[1])
+        except (RocError, IndexError):
+            self.dropped_malformed += 1
+            return
+        if beacon.kind != "log":
+            return
+        self._sources.pop(beacon.source, None)
+        self._sources[beacon.source] = (now, beacon)
+        if len(self._sources) > _SOURCES:
+            del self._sources[next(iter(self._sources))]
+
+    def sources(self, now: float) -> list[dict[str, Any]]:
+        """The last beacon of each source: how many records it has sent, and ``ago`` (seconds)."""
+        return [
+            {**msgspec.to_builtins(beacon), "ago": now - heard}
+            for heard, beacon in self._sources.values()
+        ]
 
     def _learn(self, topic: bytes) -> tuple[int, bytes] | None:
         about = split_topic(topic)

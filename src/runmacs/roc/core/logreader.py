@@ -23,6 +23,8 @@ from collections import OrderedDict, deque
 from collections.abc import Sequence
 from typing import Any, Final, TypeAlias
 
+import msgspec
+
 from ..errors import RocError
 from ..wire.logmsg import Beacon, Lost, Record, Source, parse_beacon, parse_record, prefixes
 
@@ -45,6 +47,18 @@ def _numbers_of(beacon: Beacon) -> dict[int, int]:
 
 
 _SEVERITIES: Final = {f"{severity:02d}" for severity in range(1, _MOST + 1)}
+
+
+def _aged(found: Any) -> bytes:
+    """A beacon that the broker has kept, as it would sound now."""
+    if isinstance(found, dict):
+        age, ago = found.get("age"), found.get("ago")
+        if isinstance(age, (int, float)) and isinstance(ago, (int, float)):
+            found = {**found, "age": age + ago}
+    try:
+        return msgspec.json.encode(found)
+    except (TypeError, UnicodeEncodeError):
+        return b""
 
 
 class _Known:
@@ -96,6 +110,7 @@ class LogReaderCore:
         self._waiting: deque[Sequence[bytes]] = deque()
         self._waiting_bytes = 0
         self._broker = ""
+        self._beacons: list[bytes] | None = None
         self._after: int | None = None
         self._first_up: float | None = None
         self._heal_at = 0.0
@@ -143,6 +158,7 @@ class LogReaderCore:
         self.state = "down"
 
     def _catch_up(self) -> None:
+        self._beacons = None
         self.state = "catching" if self._history != 0 else "live"
 
     def on_frames(self, frames: Sequence[bytes], now: float, out: list[Any]) -> None:
@@ -166,20 +182,29 @@ class LogReaderCore:
 
     # ---- what the broker has kept
 
-    def wanted(self) -> dict[str, Any] | None:
-        """The arguments for `roc.broker.log`, when a page is wanted."""
+    def wanted(self) -> tuple[str, dict[str, Any]] | None:
+        """What to ask the broker now, if anything: a method of `roc.broker`, and arguments."""
         if self.state != "catching":
             return None
+        if self._beacons is None:
+            return "log_sources", {}
         nodes = list(self._nodes) or None
         arguments = {"level": self._least, "node": nodes, "text": True}
         if self._after is None and self._history is not None:
-            return {"after": None, "n": min(self._history, _PAGE), **arguments}
-        return {"after": self._after or 0, "n": _PAGE, **arguments}
+            return "log", {"after": None, "n": min(self._history, _PAGE), **arguments}
+        return "log", {"after": self._after or 0, "n": _PAGE, **arguments}
 
-    def on_page(self, page: Any, now: float) -> None:
+    def on_answer(self, answer: Any, now: float) -> None:
         """The broker's answer to what was wanted; whatever it is."""
         if self.state != "catching":
             return
+        if self._beacons is None:
+            # Asked before the pages: what it tells of is in them, or lost.
+            self._beacons = [_aged(found) for found in answer] if isinstance(answer, list) else []
+        else:
+            self._on_page(answer, now)
+
+    def _on_page(self, page: Any, now: float) -> None:
         try:
             texts, after, more = page["records"], int(page["after"]), bool(page["more"])
             broker = str(page.get("broker", ""))
@@ -199,7 +224,7 @@ class LogReaderCore:
         if not more or stuck:
             self._go_live(now)
 
-    def on_no_page(self, now: float) -> None:
+    def on_no_answer(self, now: float) -> None:
         """The broker keeps none, or does not answer."""
         self._go_live(now)
 
@@ -211,6 +236,9 @@ class LogReaderCore:
         self._waiting_bytes = 0
         for frames in waiting:
             self._on_message(frames, now)
+        beacons, self._beacons = self._beacons or [], None
+        for beacon in beacons:
+            self._on_beacon([b"", beacon], now)
 
     # ---- messages
 

@@ -5,9 +5,9 @@ Rules:
 * Records are numbered for each severity when they are made, sent or not: what is dropped
   leaves a hole that every reader sees, and a record says how many they were.
 * The queue has a limit; what does not fit any more is dropped. Nobody waits for room.
-* A beacon goes out with the first message of a connection, once a second, and as the last
-  word. It names the last number of each severity that has been passed on or given up, so
-  that a loss at the end is seen too.
+* A beacon goes out with the first message of a connection, soon after each record, and else
+  once a second. It names the last number of each severity that has been passed on or given
+  up, so that a loss at the end is seen too; nothing is empty before it has.
 * `put` may be called by any thread, by a signal handler and by a finaliser that interrupt
   it: the lock is the caller's to choose, and must be re-entrant.
 """
@@ -29,6 +29,7 @@ RECORDS: Final = 20_000
 BYTES: Final = 16 * 1024 * 1024
 """How many bytes they may take, roughly."""
 BEACON: Final = 1.0
+_SOON: Final = 0.05
 _OVERHEAD: Final = 400
 _WARNING: Final = 30
 
@@ -61,6 +62,7 @@ class LogSource:
         self.linked = False
         self.dropped = 0
         """How many records were dropped here, in all."""
+        self.was_linked = False
         self._lock = lock
         self._queue: deque[tuple[Entry, int, int, int]] = deque()
         self._bytes = 0
@@ -69,8 +71,9 @@ class LogSource:
         self._told_dropped = 0
         self._writer = RecordWriter(resource)
         self._began: float | None = None
-        self._due: float | None = None
-        self._closing = False
+        self._due = 0.0
+        self._told = self._sent
+        self._told_at = 0.0
 
     # ---- the program's side
 
@@ -86,16 +89,11 @@ class LogSource:
             self._bytes += size
             self._queue.append((entry, severity, n, size))
 
-    def close(self) -> None:
-        """No more records will come: the next beacon is the last."""
-        self._closing = True
-        self._due = 0.0
-
     # ---- the publisher's side
 
     def link_up(self, now: float) -> None:
         """The broker takes messages from now on."""
-        self.linked = True
+        self.linked = self.was_linked = True
         self._due = now
 
     def link_down(self, now: float) -> None:
@@ -109,8 +107,7 @@ class LogSource:
         if self._began is None:
             self._began = now
         out: list[list[bytes]] = []
-        due = self._due
-        if due is not None and due <= now and not self._closing:
+        if self._due <= now:
             # Before the records: whoever reads them shall know whose they are.
             out.append(self._beacon(now))
         taken = self._pop(room)
@@ -121,13 +118,11 @@ class LogSource:
             try:
                 out.append(write(entry, n))
             except Exception as error:
-                why = f"(this record could not be written: {type(error).__name__})"
-                out.append(write(entry._replace(message=why, extra=(), exception=None), n))
+                out.append(write(_unwritten(entry, error), n))
         if not self._queue:
             self._report()
-            if self._closing and self._due is not None and not self._queue:
+            if not self._queue and self._sent != self._told and now >= self._told_at + _SOON:
                 out.append(self._beacon(now))
-                self._due = None
         return out
 
     def _pop(self, room: int) -> list[tuple[Entry, int, int, int]]:
@@ -159,23 +154,26 @@ class LogSource:
 
     def _beacon(self, now: float) -> list[bytes]:
         self._due = now + BEACON
+        self._told_at = now
+        self._told = [*self._sent]
         resource = self.resource
         return encode_beacon(
             Beacon(
                 *(resource.source, resource.node, resource.host, resource.pid, "log"),
-                sent={f"{at:02d}": n for at, n in enumerate(self._sent) if n},
+                sent={f"{at:02d}": n for at, n in enumerate(self._told) if n},
                 age=round(now - (self._began or now), 3),
-                end=self._closing,
             )
         )
 
     def empty(self) -> bool:
-        """Whether nothing waits to be sent, the last word included."""
-        return not self._queue and not (self._closing and self._due is not None)
+        """Whether nothing waits to be sent, the beacon that tells of all of it included."""
+        return not self._queue and self._told == self._last
 
     def next_deadline(self) -> float | None:
         """When `take` should be asked, though nothing was put."""
-        return self._due if self.linked else None
+        if not self.linked:
+            return None
+        return self._due if self._told == self._sent else min(self._due, self._told_at + _SOON)
 
     # ---- looking inside
 
@@ -197,3 +195,9 @@ class LogSource:
             assert len(self._queue) <= self._records
             assert self._bytes <= self._most
             assert all(a <= b for a, b in zip(self._sent, self._last, strict=True))
+
+
+def _unwritten(entry: Entry, error: Exception) -> Entry:
+    """What stands for an entry that cannot be written, of the same severity."""
+    message = f"(this record could not be written: {type(error).__name__})"
+    return Entry(0.0, message, None, OWN_LOGGER, entry.levelno, "")

@@ -25,6 +25,8 @@ class NewsCore:
         """A message from a publisher, its topic first."""
         if frames[0].startswith(b"log."):
             self.logs.keep(frames, now)
+        elif frames[0].startswith(b"beacon."):
+            self.logs.hear(frames, now)
         out.append(frames)
 
     def on_subscribed(self, topic: bytes, now: float, out: list[list[bytes]]) -> None:

@@ -280,8 +280,6 @@ class Beacon(msgspec.Struct):
     sent: dict[str, int] = msgspec.field(default_factory=dict)
     age: float = 0.0
     """Seconds that the source has existed."""
-    end: bool = False
-    """Whether this is its last word."""
 
 
 _beacon = msgspec.json.Decoder(Beacon)
