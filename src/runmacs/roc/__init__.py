@@ -14,16 +14,31 @@ _HOMES = {
     "AsyncRocClient": "asyncclient",
     "Endpoints": "endpoints",
     "RocClient": "client",
+    "RocLogger": "logs",
     "RocServer": "server",
+    "initRocLogging": "logs",
+    "log_records": "logstream",
 }
 
 if TYPE_CHECKING:
     from .asyncclient import AsyncRocClient as AsyncRocClient
     from .client import RocClient as RocClient
     from .endpoints import Endpoints as Endpoints
+    from .logs import RocLogger as RocLogger
+    from .logs import initRocLogging as initRocLogging
+    from .logstream import log_records as log_records
     from .server import RocServer as RocServer
 
-__all__ = ["AsyncRocClient", "Endpoints", "RocClient", "RocServer", "__version__"]
+__all__ = [
+    "AsyncRocClient",
+    "Endpoints",
+    "RocClient",
+    "RocLogger",
+    "RocServer",
+    "__version__",
+    "initRocLogging",
+    "log_records",
+]
 
 
 def __getattr__(name: str) -> Any:

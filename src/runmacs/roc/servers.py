@@ -20,6 +20,7 @@ def run_simple_server(
     expose: str | Iterable[str] | None = None,
     hide: str | Iterable[str] | None = None,
     readonly: bool = False,
+    log: bool = True,
 ) -> None:
     """Share ``instance`` as ``OBJECT_ID`` until Ctrl-C or SIGTERM, and then return.
 
@@ -34,6 +35,8 @@ def run_simple_server(
         broker: where the broker is; by default ``ROC_BROKER``, the configuration file, or
             ``127.0.0.1:5555``.
         policy, expose, hide, readonly: see `RocServer`.
+        log: whether to turn on distributed logging, with the object id as the node: see
+            `initRocLogging`.
 
     Raises:
         ObjectIdTaken: another server shares this id already.
@@ -48,6 +51,11 @@ def run_simple_server(
         hide=hide,
         readonly=readonly,
     )
+    if log:
+        # Here, so that who wants none does not pay for it.
+        from .logs import initRocLogging
+
+        initRocLogging(OBJECT_ID, server.endpoints)
     with contextlib.suppress(KeyboardInterrupt):
         server.run()
 

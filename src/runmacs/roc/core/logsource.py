@@ -89,6 +89,12 @@ class LogSource:
             self._bytes += size
             self._queue.append((entry, severity, n, size))
 
+    def give_up(self, severity: int) -> None:
+        """A record could not be taken: it is counted like one that was dropped."""
+        with self._lock:
+            self._last[severity] += 1
+            self.dropped += 1
+
     # ---- the publisher's side
 
     def link_up(self, now: float) -> None:
