@@ -93,7 +93,7 @@ class RocLogger(logging.Handler):
     def handle(self, record: logging.LogRecord) -> bool:
         """Take a record, without the lock that other handlers need."""
         if self.filters:
-            found = self.filter(record)
+            found: Any = self.filter(record)  # a record, since Python 3.12
             if not found:
                 return False
             if isinstance(found, logging.LogRecord):

@@ -156,6 +156,14 @@ class LogStream(_Stream):
         while records := self.read():
             yield from records
 
+    def interrupt(self) -> None:
+        """Have whoever reads get what there is, and then an end; for signal handlers."""
+        self._subscription.close()
+
+    def rest(self) -> list[Record]:
+        """What has come and was not read yet, for whoever was interrupted."""
+        return self._found()
+
     def close(self) -> None:
         """Stop; a thread that reads gets an end."""
         self._subscription.close()

@@ -123,6 +123,11 @@ class LogReaderCore:
         """The last number that an earlier reader has read, or told as lost."""
         self._note(resource, severity, last, b"")
 
+    def continue_from(self, since: str, age: float) -> None:
+        """The reader that this one continues began then, so many seconds ago."""
+        self._since = since
+        self._age = age
+
     def widen(self) -> None:
         """This reader reads more than the one it continues: what is new to it begins now."""
         for known in self._sources.values():
