@@ -90,10 +90,9 @@ def test_what_is_no_record_is_not_kept_or_not_shown() -> None:
     for junk in ([b"log.09.x.="], [b"log.99.x.=", b"{}"], [b"log.x", b"{}"], [b"log.09.x.=", b"1"]):
         keeper.keep(junk, 0.0)
     assert keeper.dropped_malformed == 4
-    keeper.keep([b"log.09.x.=", b"{not json"], 0.0)
-    keeper.keep([b"log.09.x.=", b"{}"], 0.0)
+    keeper.keep([b"log.09.x.=", b"{\xff"], 0.0)
     keeper.keep(frames(1), 0.0)
     page = keeper.page(0, 10)
     assert texts(page) == ["1"]
-    assert page["after"] == 3
+    assert page["after"] == 2
     keeper.check()

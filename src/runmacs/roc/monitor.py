@@ -10,6 +10,7 @@ from typing import Any
 from .core.broker import BrokerCore
 from .core.logkeeper import LogKeeper
 from .core.traffic import Traffic
+from .errors import RocError
 from .wire.logmsg import parse_level, parse_record
 
 __all__ = ["BrokerMonitor"]
@@ -92,13 +93,20 @@ class BrokerMonitor:
         most = max(0, min(n, _TEXTS if text else _RECORDS))
         page = self._logs.page(after, most, parse_level(level), nodes)
         if not text:
-            page["records"] = [parse_record(one.encode()).as_dict() for one in page["records"]]
+            page["records"] = [*filter(None, map(_record, page["records"]))]
         return {**page, "broker": self._core.broker_id}
 
     def log_sources(self) -> list[dict[str, Any]]:
         """Who has sent log records lately: the last beacon of each source, and how long ago
         it came (``ago``, seconds)."""
         return self._logs.sources(self._clock())
+
+
+def _record(text: str) -> dict[str, Any] | None:
+    try:
+        return parse_record(text.encode()).as_dict()
+    except RocError:
+        return None
 
 
 def _entry(known: dict[str, Any], offset: float) -> dict[str, Any]:

@@ -33,11 +33,10 @@ __all__ = ["Item", "LogReaderCore"]
 Item: TypeAlias = "Record | Lost"
 
 _PAGE: Final = 2000
-_WAITING: Final = 64 * 1024 * 1024
+_WAITING: Final = 16 * 1024 * 1024
 _SOURCES: Final = 5000
 _UNNUMBERED: Final = 10_000
 _MOST: Final = 24
-_HEAL_EVERY: Final = 1.0
 _SETTLED: Final = 2.0
 """Seconds after which a source that lives has told us of itself."""
 
@@ -113,7 +112,8 @@ class LogReaderCore:
         self._beacons: list[bytes] | None = None
         self._after: int | None = None
         self._first_up: float | None = None
-        self._heal_at = 0.0
+        self._looked = False
+        """Whether what is read now was looked for among the kept records already."""
 
     def resume(self, record: Record) -> None:
         """What an earlier reader has already read, oldest first."""
@@ -176,7 +176,9 @@ class LogReaderCore:
         if frames and frames[0].startswith(b"beacon."):
             self._on_beacon(frames, now, numbers=False)
         if self._waiting_bytes > _WAITING:
-            self._go_live(now)
+            # The broker has kept them, and the pages are still to come; else there is a hole.
+            self._waiting.clear()
+            self._waiting_bytes = 0
 
     def tick(self, now: float, out: list[Any]) -> None:
         """Nothing is due by itself."""
@@ -236,7 +238,7 @@ class LogReaderCore:
     def _go_live(self, now: float) -> None:
         """What waited is read now; its holes are losses."""
         self.state = "live"
-        self._heal_at = now + _HEAL_EVERY
+        self._looked = True
         waiting, self._waiting = self._waiting, deque()
         self._waiting_bytes = 0
         for frames in waiting:
@@ -244,6 +246,7 @@ class LogReaderCore:
         beacons, self._beacons = self._beacons or [], None
         for beacon in beacons:
             self._on_beacon([b"", beacon], now)
+        self._looked = False
 
     # ---- messages
 
@@ -261,7 +264,7 @@ class LogReaderCore:
         record = self._parsed(bytes(frames[1]), bytes(frames[0]))
         if record is None:
             return False
-        if record.n and self._may_heal(now):
+        if record.n and self._may_heal():
             known = self._sources.get(record.resource.source)
             last = None if known is None else known.last.get(record.severity)
             if last is not None and record.n > last + 1:
@@ -339,7 +342,7 @@ class LogReaderCore:
         sent = _numbers_of(beacon)
         last = known.last
         holes = [at for at, n in sent.items() if at in last and n > last[at]]
-        if holes and self._may_heal(now):
+        if holes and self._may_heal():
             self._catch_up()
             self.on_frames(frames, now, [])
             return
@@ -352,8 +355,8 @@ class LogReaderCore:
                 self._lose(known.resource, severity, before + 1, n)
                 last[severity] = n
 
-    def _may_heal(self, now: float) -> bool:
-        return self.state == "live" and self._history != 0 and now >= self._heal_at
+    def _may_heal(self) -> bool:
+        return self.state == "live" and self._history != 0 and not self._looked
 
     def _known(self, resource: Source) -> _Known:
         known = self._sources.get(resource.source)
