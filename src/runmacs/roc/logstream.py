@@ -25,7 +25,7 @@ from .config import resolve_subscribe
 from .core.logreader import LogReaderCore
 from .endpoints import Endpoints
 from .wire import mdp
-from .wire.logmsg import Lost, Record, Source, encode_own, parse_level, parse_record
+from .wire.logmsg import Lost, Record, Source, encode_own, parse_level, parse_record, timestamp
 
 if TYPE_CHECKING:
     import zmq
@@ -90,7 +90,7 @@ class _Stream:
         self.endpoints = resolve_subscribe(source)
         if core is None:
             nodes = [node] if isinstance(node, str) else [*(node or ())]
-            core = LogReaderCore(parse_level(level), nodes, history)
+            core = LogReaderCore(parse_level(level), nodes, history, timestamp(time.time()))
         self.core = core
         self._ctx = ctx
         self._reporter = Source("roc-log", socket.gethostname(), os.getpid(), "", "")
