@@ -138,10 +138,7 @@ def chatter(log: logging.Logger) -> None:
 def test_many_threads_and_several_handlers(desk: Desk) -> None:
     with logger_at(desk.endpoints) as (log, first), logger_at(desk.endpoints, "two") as (_, second):
         log.addHandler(second)
-        threads = [
-            threading.Thread(target=chatter, args=(log,))
-            for _ in range(8)
-        ]
+        threads = [threading.Thread(target=chatter, args=(log,)) for _ in range(8)]
         for thread in threads:
             thread.start()
         for thread in threads:

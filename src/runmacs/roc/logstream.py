@@ -129,7 +129,8 @@ class LogStream(_Stream):
         """
         deadline = None if timeout is None else clock() + timeout
         while True:
-            self._ask()
+            while not self.core.found and self._ask():
+                pass
             if found := self._found():
                 return found
             left = self._left(deadline)
@@ -137,11 +138,11 @@ class LogStream(_Stream):
             if self._subscription.closed or (left == 0.0 and self.core.wanted() is None):
                 return self._found()
 
-    def _ask(self) -> None:
-        """Read what the broker has kept, a page at a time."""
+    def _ask(self) -> bool:
+        """Read what the broker has kept, a page at a time; False if none is wanted."""
         wanted = self.core.wanted()
         if wanted is None:
-            return
+            return False
         if self._client is None:
             self._client = RocClient(self.endpoints, self._ctx, _ANSWER)
         method, arguments = wanted
@@ -151,6 +152,7 @@ class LogStream(_Stream):
             self.core.on_no_answer(clock())
         else:
             self.core.on_answer(answer, clock())
+        return True
 
     def __iter__(self) -> Iterator[Record]:
         while records := self.read():
@@ -198,7 +200,8 @@ class AsyncLogStream(_Stream):
         """Wait until records have come, and return them all; [] after the timeout."""
         deadline = None if timeout is None else clock() + timeout
         while True:
-            await self._ask()
+            while not self.core.found and await self._ask():
+                pass
             if found := self._found():
                 return found
             left = self._left(deadline)
@@ -206,10 +209,10 @@ class AsyncLogStream(_Stream):
             if self._subscription.closed or (left == 0.0 and self.core.wanted() is None):
                 return self._found()
 
-    async def _ask(self) -> None:
+    async def _ask(self) -> bool:
         wanted = self.core.wanted()
         if wanted is None:
-            return
+            return False
         if self._client is None:
             from .asyncclient import AsyncRocClient
 
@@ -221,6 +224,7 @@ class AsyncLogStream(_Stream):
             self.core.on_no_answer(clock())
         else:
             self.core.on_answer(answer, clock())
+        return True
 
     async def __aiter__(self) -> AsyncIterator[Record]:
         while records := await self.read():

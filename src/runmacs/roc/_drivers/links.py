@@ -164,7 +164,8 @@ class PublishingLink:
         """Whether there was a subscription in what has come. Which one matters not."""
         listened = False
         while (frames := self._link.receive()) is not None:
-            listened |= bytes(frames[0][:1]) == b"\1"
+            # In inproc libzmq's XSUB repeats one to all without its first byte.
+            listened |= bytes(frames[0][:1]) != b"\0"
         return listened
 
     def next_deadline(self) -> float | None:
