@@ -24,7 +24,6 @@ class Ring:
     """What is to be written, when it can be."""
 
     def __init__(self, lines: int = LINES, most: int = BYTES) -> None:
-        self.lost = 0
         self._most_lines = lines
         self._most = most
         self._waiting: deque[tuple[bytes, Record]] = deque()
@@ -51,15 +50,12 @@ class Ring:
             lost = Lost(record.resource, record.severity, record.n, record.n)
         if lost is None:
             self._unnumbered += 1
-            self.lost += 1
             return
         key = (lost.resource.source, lost.severity)
         before = self._losses.get(key)
         if before is not None:
             lost = Lost(before.resource, lost.severity, before.first, max(before.last, lost.last))
-            self.lost -= before.count
         self._losses[key] = lost
-        self.lost += lost.count
 
     def take_losses(self) -> tuple[list[Lost], int]:
         """What has been lost so far, and how many without a number; they are told now."""

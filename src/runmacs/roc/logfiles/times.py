@@ -14,7 +14,10 @@ from ..wire.logmsg import timestamp
 __all__ = ["parse_moment"]
 
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
-_AGO = re.compile(r"-?\s*(\d+(?:\.\d+)?)\s*([a-z]+)(\s+ago)?", re.IGNORECASE)
+_AGO = re.compile(
+    r"-?\s*(\d+(?:\.\d+)?)\s*"
+    r"(s(?:ec(?:ond)?s?)?|m(?:in(?:ute)?s?)?|h(?:ours?)?|d(?:ays?)?|w(?:eeks?)?)(\s+ago)?"
+)
 _CLOCK = re.compile(r"\d{1,2}:\d\d(:\d\d)?")
 
 
@@ -34,7 +37,7 @@ def parse_moment(text: str, now: float) -> str:
     if word in named:
         return timestamp(named[word].timestamp())
     ago = _AGO.fullmatch(word)
-    if ago is not None and (ago[3] or word.startswith("-")) and ago[2][:1] in _UNITS:
+    if ago is not None and (ago[3] or word.startswith("-")):
         return timestamp(now - float(ago[1]) * _UNITS[ago[2][:1]])
     try:
         if _CLOCK.fullmatch(word):

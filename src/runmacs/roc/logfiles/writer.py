@@ -266,11 +266,10 @@ class LogWriter:
             reports.append(self.report(text, {"roc.lost": unnumbered}))
         lines = [(record.raw + b"\n", record) for record in reports]
         lines += self._ring.take_lines()
-        was_lost = self._ring.lost
+        was_lost = sum(one.lost for _, one in lines if one.node == self._reporter.node)
         if not self._write(lines):
             return
         self._full = False
-        self._ring.lost = 0
         lost = f"{was_lost} records were lost" if was_lost else "nothing was lost"
         self._tell(f"{self.directory} takes records again; {lost}.")
 
