@@ -41,6 +41,7 @@ VALUES: dict[str, dict[str, Any]] = {
     "absent_objects": {"file": 1, "environment": 2, "flag": 0},
     "unstated_patience": {"file": 1.5, "environment": 2.5, "flag": 0.0},
     "longest_wait": {"file": 1.5, "environment": 2.5, "flag": 0.0},
+    "subscriber_bytes": {"file": 1, "environment": 2, "flag": 3},
 }
 PRECEDENCE = [
     # file, environment and flag: given?        the winner

@@ -219,4 +219,11 @@ OPTIONS: Final = _by_name(
         "for how many seconds any call may wait, whatever it states",
         "SECONDS",
     ),
+    Option(
+        "subscriber_bytes",
+        8 * 1024 * 1024,
+        "how many bytes of publications may wait for a subscriber; it does not get what comes then",
+        "N",
+        least=1,
+    ),
 )
