@@ -43,6 +43,7 @@ VALUES: dict[str, dict[str, Any]] = {
     "longest_wait": {"file": 1.5, "environment": 2.5, "flag": 0.0},
     "log_records": {"file": 1, "environment": 2, "flag": 0},
     "log_bytes": {"file": 1, "environment": 2, "flag": 0},
+    "subscriber_bytes": {"file": 1, "environment": 2, "flag": 3},
 }
 PRECEDENCE = [
     # file, environment and flag: given?        the winner

@@ -218,11 +218,12 @@ class DrivenFront:
 class DrivenNews:
     """The broker's publications with their poller."""
 
-    def __init__(self, core: NewsCore | None = None) -> None:
+    def __init__(self, core: NewsCore | None = None, limit: int = 8 * 1024 * 1024) -> None:
         self.poller = Poller()
         self.traffic = Traffic()
         self.endpoints = Endpoints("127.0.0.1", 0)
-        self.news = News(self.poller, None, self.endpoints, core or NewsCore(), self.traffic)
+        core = core or NewsCore()
+        self.news = News(self.poller, None, self.endpoints, core, self.traffic, limit)
         while not self._bind():
             pass
         self.calls_flow = False

@@ -286,11 +286,9 @@ def flood(size: int = 1000) -> bytes:
     return encoded(*[[b"t", b"%06d" % number + bytes(size)] for number in range(1000)])
 
 
-def test_a_subscriber_that_does_not_read_costs_8_mib_and_nobody_else(
-    driven: DrivenNews, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_subscriber_that_does_not_read_costs_its_limit_and_nobody_else() -> None:
     limit = MIB
-    monkeypatch.setattr(outlet, "_SUBSCRIBER_BYTES", limit)
+    driven = DrivenNews(limit=limit)
     deaf, good, source = driven.subscriber(b""), driven.subscriber(b""), driven.publisher()
     assert isinstance(driven.news.outlet, StreamOutlet)
     connections = driven.news.outlet._connections
@@ -300,7 +298,8 @@ def test_a_subscriber_that_does_not_read_costs_8_mib_and_nobody_else(
     ]  # fmt: skip
     got, rounds = 0, 0
     over = threading.Event()
-    pouring = threading.Thread(target=pour, args=(source, flood(), over))
+    poured: list[int] = []
+    pouring = threading.Thread(target=pour, args=(source, flood(), over, poured))
     pouring.start()
     end = clock() + 20
     while driven.traffic.dropped_subscriber_full < 3000 or got < 10_000:
@@ -313,7 +312,7 @@ def test_a_subscriber_that_does_not_read_costs_8_mib_and_nobody_else(
         rounds += 1
     over.set()
     driven.until(lambda: not pouring.is_alive(), "the end of the flood")
-    driven.until(lambda: not driven.busy, "all is taken")
+    driven.until(lambda: driven.traffic.publications_taken == sum(poured), "all is taken")
     before = driven.traffic.dropped_subscriber_full
     assert waiting.full
     # It reads on: what waited, then what is new, and a hole between them.
@@ -327,19 +326,19 @@ def test_a_subscriber_that_does_not_read_costs_8_mib_and_nobody_else(
     taken = driven.traffic.publications_taken
     assert len(deaf.messages) + before == taken
     close(deaf, good, source)
+    driven.close()
 
 
-def pour(peer: Peer, data: bytes, over: threading.Event) -> None:
-    """Write without end, whole messages."""
-    view = memoryview(data)
+def pour(peer: Peer, data: bytes, over: threading.Event, poured: list[int] | None = None) -> None:
+    """Write without end, 1,000 messages each time."""
+    poured = [] if poured is None else poured
     while not over.is_set():
-        peer.sock.sendall(view)
+        peer.sock.sendall(data)
+        poured.append(1000)
 
 
-def test_a_full_one_goes_on_when_half_of_it_is_read(
-    driven: DrivenNews, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(outlet, "_SUBSCRIBER_BYTES", 40 * MIB)
+def test_a_full_one_goes_on_when_half_of_it_is_read() -> None:
+    driven = DrivenNews(limit=40 * MIB)
     reader, source = driven.subscriber(b""), driven.publisher()
     assert isinstance(driven.news.outlet, StreamOutlet)
     (connection,) = driven.news.outlet._connections.values()
@@ -358,6 +357,7 @@ def test_a_full_one_goes_on_when_half_of_it_is_read(
     assert connection.queued > 15 * MIB
     assert driven.traffic.dropped_subscriber_full == 0
     close(reader, source)
+    driven.close()
 
 
 def test_small_messages_that_wait_are_few_parts(driven: DrivenNews) -> None:
@@ -404,7 +404,6 @@ def test_a_flood_is_taken_in_portions_and_others_have_their_turn(driven: DrivenN
     assert max(sizes) < 5000
     over.set()
     driven.until(lambda: driven._has(reader, 0) and not pouring.is_alive(), "the end of it")
-    driven.until(lambda: not driven.busy, "all is taken")
     close(reader, loud, quiet)
 
 

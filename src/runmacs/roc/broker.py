@@ -57,8 +57,8 @@ class Broker:
     Args:
         endpoints: where to bind. Base port 0 picks three consecutive free ports;
             ``self.endpoints`` then tells which.
-        ctx: a ZeroMQ context to use (inproc needs the one that the peers use); it is never
-            terminated here.
+        ctx: the ZeroMQ context that the peers use, for inproc, which is the only transport that
+            needs one; it is never terminated here.
 
     Raises:
         ConfigError: a port in use, or an address that cannot be bound.

@@ -33,7 +33,9 @@ _PORTION_AMONG_CALLS = (0.0003, 64 * 1024, 4 * 1024)
 
 
 class News:
-    """The broker's publications. ``traffic`` counts them."""
+    """The broker's publications. ``traffic`` counts them; ``limit`` is how many bytes may wait
+    for one subscriber.
+    """
 
     def __init__(
         self,
@@ -42,6 +44,7 @@ class News:
         endpoints: Endpoints,
         core: NewsCore,
         traffic: Traffic,
+        limit: int,
     ) -> None:
         self.core = core
         self._traffic = traffic
@@ -51,7 +54,7 @@ class News:
             self.intake = ZmqIntake(poller, ctx, endpoints)
             self.outlet = ZmqOutlet(poller, ctx, endpoints, traffic)
         else:
-            self.intake, self.outlet = StreamIntake(poller), StreamOutlet(poller, traffic)
+            self.intake, self.outlet = StreamIntake(poller), StreamOutlet(poller, traffic, limit)
 
     def turn(self, ready: Iterable[int], calls_flow: bool) -> bool:
         """Take what has come, and pass it on; True if there may be more."""

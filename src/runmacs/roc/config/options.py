@@ -231,4 +231,11 @@ OPTIONS: Final = _by_name(
         "how many bytes the kept log records may take; the oldest go first",
         "N",
     ),
+    Option(
+        "subscriber_bytes",
+        8 * 1024 * 1024,
+        "how many bytes of publications may wait for a subscriber; it does not get what comes then",
+        "N",
+        least=1,
+    ),
 )

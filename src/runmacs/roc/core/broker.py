@@ -41,7 +41,7 @@ _ANSWERED_AT_STOP = 10_000
 
 @dataclass(frozen=True)
 class Limits:
-    """How much the broker keeps for others; over it, a call is refused."""
+    """How much the broker keeps for others; over it, a call is refused, a publication dropped."""
 
     calls_per_object: int = 10_000
     bytes_waiting: int = 512 * 1024 * 1024
@@ -52,6 +52,8 @@ class Limits:
     """Seconds that any call may wait, whatever its time to live."""
     log_records: int = 50_000
     log_bytes: int = 64 * 1024 * 1024
+    subscriber_bytes: int = 8 * 1024 * 1024
+    """Bytes of publications that may wait for a subscriber; what comes then it does not get."""
 
 
 @dataclass
