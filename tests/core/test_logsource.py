@@ -4,9 +4,19 @@ from __future__ import annotations
 
 import threading
 
+import pytest
+
 from runmacs.roc.core.logsource import LogSource
 from runmacs.roc.wire.logentry import Entry
 from runmacs.roc.wire.logmsg import Beacon, Record, Source, parse_beacon, parse_record
+
+clock = 0.0
+
+
+@pytest.fixture(autouse=True)
+def _from_the_beginning() -> None:
+    global clock
+    clock = 0.0
 
 
 def make(records: int = 10, most: int = 100_000) -> LogSource:
@@ -18,8 +28,10 @@ def entry(text: str = "x", levelno: int = 20) -> Entry:
     return Entry(0.0, text, None, "a", levelno, "INFO", "p", 1, "f", 1, "t", "p")
 
 
-def taken(source: LogSource, now: float = 0.0, room: int = 10**6) -> list[Record | Beacon]:
+def taken(source: LogSource, now: float | None = None, room: int = 10**6) -> list[Record | Beacon]:
+    global clock
     source.check()
+    clock = now = clock + 0.01 if now is None else now
     found: list[Record | Beacon] = []
     for topic, text in source.take(now, room):
         found.append(parse_beacon(text) if topic.startswith(b"beacon.") else parse_record(text))
@@ -102,9 +114,26 @@ def test_a_beacon_counts_nothing_that_still_waits() -> None:
     taken(source, 0.0, room=1)
     (beacon,) = beacons(taken(source, 1.0, room=1))
     assert beacon.sent == {"09": 1}
-    taken(source, 1.0)
+    taken(source, 1.01)
     (beacon,) = beacons(taken(source, 1.1))  # with the report
     assert beacon.sent == {"09": 5, "13": 1}
+
+
+def test_the_first_goes_at_once_and_those_that_follow_are_gathered() -> None:
+    source = make(records=1000, most=10**6)
+    source.link_up(1.0)
+    assert source.put(entry())
+    assert not source.put(entry())
+    assert len(records(taken(source, 1.0))) == 2
+    assert source.put(entry())
+    assert taken(source, 1.002) == []
+    assert source.next_deadline() == 1.005
+    assert not source.put(entry())
+    assert len(records(taken(source, 1.005))) == 2
+    assert source.put(entry())
+    woken = [source.put(entry("x" * 1000)) for _ in range(40)]
+    assert sum(woken) == 1
+    assert len(records(taken(source, 1.006))) == 41
 
 
 def test_it_is_empty_when_its_beacon_has_told_of_all() -> None:
@@ -112,13 +141,13 @@ def test_it_is_empty_when_its_beacon_has_told_of_all() -> None:
     source.link_up(0.0)
     taken(source)
     source.put(entry())
-    assert records(taken(source, 0.01)) == [(9, 1)]
+    assert records(taken(source, 0.02)) == [(9, 1)]
     assert not source.empty()
-    assert source.next_deadline() == 0.05
-    (beacon,) = beacons(taken(source, 0.05))
+    assert source.next_deadline() == pytest.approx(0.06)
+    (beacon,) = beacons(taken(source, 0.07))
     assert beacon.sent == {"09": 1}
     assert source.empty()
-    assert source.next_deadline() == 1.05
+    assert source.next_deadline() == pytest.approx(1.07)
 
 
 def test_what_cannot_be_written_is_still_a_record() -> None:

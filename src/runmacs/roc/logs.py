@@ -113,8 +113,8 @@ class RocLogger(logging.Handler):
                 entry = entry._replace(call=running.id)
                 running.note(self._source.resource, entry)
             more = sum(len(text) for _, text in entry.extra) if entry.extra else 0
-            self._source.put(entry, more)
-            self._wake()
+            if self._source.put(entry, more):
+                self._wake()
         except Exception:
             self._source.give_up(severity_of(20))
 

@@ -8,6 +8,8 @@ Rules:
 * A beacon goes out with the first message of a connection, soon after each record, and else
   once a second. It names the last number of each severity that has been passed on or given
   up, so that a loss at the end is seen too; nothing is empty before it has.
+* The first record after a silence goes at once. Those that follow within 5 ms are gathered:
+  in a storm many go together, and whoever logs wakes the publisher once for all of them.
 * `put` may be called by any thread, by a signal handler and by a finaliser that interrupt
   it: the lock is the caller's to choose, and must be re-entrant.
 """
@@ -30,6 +32,8 @@ BYTES: Final = 16 * 1024 * 1024
 """How many bytes they may take, roughly."""
 BEACON: Final = 1.0
 _SOON: Final = 0.05
+_GATHER: Final = 0.005
+_MUCH: Final = 32 * 1024
 _OVERHEAD: Final = 400
 _WARNING: Final = 30
 
@@ -74,20 +78,31 @@ class LogSource:
         self._due = 0.0
         self._told = self._sent
         self._told_at = 0.0
+        self._taken_at = float("-inf")
+        self._awake = False
+        """Whether the publisher knows that something waits."""
 
     # ---- the program's side
 
-    def put(self, entry: Entry, more: int = 0) -> None:
-        """Take a record; ``more`` is what it takes beside its message, in bytes."""
+    def put(self, entry: Entry, more: int = 0) -> bool:
+        """Take a record; ``more`` is what it takes beside its message, in bytes.
+
+        Returns whether the publisher is to be woken.
+        """
         severity = severity_of(entry.levelno)
         size = len(entry.message) + more + _OVERHEAD
         with self._lock:
             n = self._last[severity] = self._last[severity] + 1
             if len(self._queue) >= self._records or self._bytes + size > self._most:
                 self.dropped += 1
-                return
-            self._bytes += size
+                return False
+            before = self._bytes
+            self._bytes = before + size
             self._queue.append((entry, severity, n, size))
+            if self._awake and not before < _MUCH <= self._bytes:
+                return False
+            self._awake = True
+            return True
 
     def give_up(self, severity: int) -> None:
         """A record could not be taken: it is counted like one that was dropped."""
@@ -116,7 +131,11 @@ class LogSource:
         if self._due <= now:
             # Before the records: whoever reads them shall know whose they are.
             out.append(self._beacon(now))
+        if self._bytes < _MUCH and now < self._taken_at + _GATHER:
+            return out
         taken = self._pop(room)
+        if taken:
+            self._taken_at = now
         write = self._writer.write
         sent = self._sent
         for entry, severity, n, _ in taken:
@@ -141,6 +160,7 @@ class LogSource:
                 self._bytes -= item[3]
                 taken.append(item)
             if not queue:
+                self._awake = False
                 for severity, n in enumerate(self._last):
                     if n > self._sent[severity]:
                         self._sent[severity] = n  # with what was dropped
@@ -179,7 +199,8 @@ class LogSource:
         """When `take` should be asked, though nothing was put."""
         if not self.linked:
             return None
-        return self._due if self._told == self._sent else min(self._due, self._told_at + _SOON)
+        due = self._due if self._told == self._sent else min(self._due, self._told_at + _SOON)
+        return min(due, self._taken_at + _GATHER) if self._queue else due
 
     # ---- looking inside
 
