@@ -104,6 +104,11 @@ class LogSource:
             self._awake = True
             return True
 
+    @property
+    def waiting(self) -> int:
+        """How many records wait to be taken."""
+        return len(self._queue)
+
     def give_up(self, severity: int) -> None:
         """A record could not be taken: it is counted like one that was dropped."""
         with self._lock:
