@@ -36,7 +36,7 @@ __all__ = ["Item", "LogReaderCore"]
 
 Item: TypeAlias = "Record | Lost"
 
-_PAGE: Final = 2000
+_PAGE: Final = 2500
 _WAITING: Final = 16 * 1024 * 1024
 _SOURCES: Final = 5000
 _UNNUMBERED: Final = 10_000
