@@ -17,6 +17,7 @@ Rules:
 
 from __future__ import annotations
 
+from binascii import b2a_base64
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -43,8 +44,10 @@ __all__ = [
     "decode_arguments",
     "decode_value",
     "encode_arguments",
+    "encode_inline",
     "encode_value",
     "is_value",
+    "value_of",
 ]
 
 _to_json = msgspec.json.Encoder().encode
@@ -117,6 +120,38 @@ def encode_arguments(
     raise error
 
 
+def encode_inline(value: object, place: str) -> tuple[Any, bytes]:
+    """The form of a value that needs no buffers, and its JSON: they stand in it as base64.
+
+    The form shares nothing with the value that could still change. Errors as in
+    encode_value.
+    """
+    buffers: list[Buffer] = []
+    shape: Any = None
+    try:
+        shape = form(value, 0, buffers)
+        if buffers:
+            shape = _with_base64(shape, buffers)
+        return shape, _to_json(shape)
+    except Refused as refused:
+        raise refused.unsendable(place) from None
+    except UnicodeEncodeError:
+        raise _no_text([(place, shape)]) from None
+
+
+def _with_base64(shape: Any, buffers: Sequence[Buffer]) -> Any:
+    """The form with each buffer in the tag that names it."""
+    if type(shape) is list:
+        return [_with_base64(item, buffers) for item in shape]
+    if type(shape) is not dict:
+        return shape
+    if TAG in shape and "buffer" in shape:
+        text = b2a_base64(buffers[shape["buffer"]], newline=False).decode("ascii")
+        rest = {name: item for name, item in shape.items() if name != "buffer"}
+        return {**rest, "base64": text}
+    return {name: _with_base64(item, buffers) for name, item in shape.items()}
+
+
 def _no_text(places: list[tuple[str, object]]) -> Unsendable:
     """The error for forms that UTF-8 cannot say; looked for only now, which is rare."""
     found = ((place, _surrogate(shape)) for place, shape in places)
@@ -162,6 +197,19 @@ def _parts(shape: object) -> list[tuple[str, object]]:
 
 
 # Decoding --------------------------------------------------------------------------------
+
+
+def value_of(shape: Any) -> Any:
+    """The value of a form that needs no buffers. Lists and objects in it may be used up.
+
+    Raises RemoteProtocolError and LocalProtocolError as decode_value does.
+    """
+    if type(shape) is not dict and type(shape) is not list:
+        return shape
+    try:
+        return Reader(()).value(shape, 0)
+    except RecursionError:
+        raise too_deep() from None
 
 
 def decode_value(raw: Buffer, buffers: Sequence[Buffer]) -> Any:
