@@ -164,6 +164,9 @@ class StatusNet:
         self.readers.append(Reader(self, masks or ("",)))
         return self.readers[-1]
 
+    def peers(self) -> list[Publisher | Reader]:
+        return [*self.publishers, *self.readers]
+
     # ---- the broker
 
     def to_broker(self, frames: list[bytes]) -> None:
@@ -193,7 +196,7 @@ class StatusNet:
     def restart(self, keep: bool = True) -> None:
         """kill -9 and a new start, with or without the state of a moment ago."""
         saved: Saved = self.core.status.saved(self.now)
-        for peer in (*self.publishers, *self.readers):
+        for peer in self.peers():
             peer.cut()
         self._subscribers.clear()
         self.core = self._core()
@@ -221,7 +224,7 @@ class StatusNet:
     def settle(self, seconds: float = 5.0) -> None:
         """All connections stand, and nothing new happens, for so long."""
         for _ in range(int(seconds / 0.1)):
-            for peer in (*self.publishers, *self.readers):
+            for peer in self.peers():
                 peer.connect()
             for reader in self.readers:
                 reader.full = False

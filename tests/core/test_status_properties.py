@@ -110,7 +110,7 @@ class Actors:
                 publisher.connect()
                 reader.connect()
             case "cut":
-                dice.choice([publisher, reader]).cut()
+                dice.choice(net.peers()).cut()
             case "pump":
                 publisher.pump(dice.randrange(1, 2000))
             case "arrive":

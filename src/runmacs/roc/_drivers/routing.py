@@ -1,16 +1,14 @@
-"""Drives the broker: a front and two sockets, one thread.
+"""Drives the broker: calls and publications, one thread.
 
 * The front carries calls to and from `core.broker`. All that has come is routed, and
   answers to one peer leave together, so that one wake-up serves many.
-* The XSUB is forwarded to the XPUB, and subscriptions back.
+* After the calls of each turn comes a bounded portion of publications; see `news`.
 * What the broker is asked itself (``roc.broker``) is served here, between two messages.
 """
 
 from __future__ import annotations
 
-import contextlib
 import errno
-import os
 import random
 import time
 from collections.abc import Callable, Sequence
@@ -23,6 +21,8 @@ from .. import errors
 from ..core.broker import BrokerCore, Drained, StoodStill, Stop, Tick, Unreachable
 from ..core.effects import Asked, Effect
 from ..core.liveness import Standstill
+from ..core.news import NewsCore
+from ..core.traffic import Traffic
 from ..endpoints import Endpoints
 from ..wire.values import Buffer
 from .clock import now as clock
@@ -30,19 +30,27 @@ from .dialing import check_transport
 from .forking import keep, register
 from .fronts import Front, StreamFront, ZmqFront
 from .gates import Poller, Waker
-from .sockets import context, descriptor, has_message, is_listened_at, receive, send, tune
+from .hosting import see_off
+from .news import News
+from .sockets import context
 
 __all__ = ["Routing"]
 
-_DRAIN = 64
 _TURN = 0.25
+_CALLS_FLOW = 0.05
+"""Seconds for which calls count as flowing after the last one."""
+
 _ATTEMPTS = 100
 _BIND_PATIENCE = 0.5
 _random = random.SystemRandom()
 
 
 class Routing:
-    """The broker's sockets and their loop. ``answer`` serves calls to the broker itself."""
+    """The broker's sockets and their loop.
+
+    Calls go through ``core``, publications through ``news``, which ``traffic`` counts;
+    ``answer`` serves calls to the broker itself.
+    """
 
     def __init__(
         self,
@@ -50,41 +58,33 @@ class Routing:
         endpoints: Endpoints,
         core: BrokerCore,
         answer: Callable[[Sequence[Buffer]], Sequence[Buffer]],
+        news: NewsCore,
+        traffic: Traffic,
     ) -> None:
         check_transport(endpoints)
         self.core = core
         self._answer = answer
-        # One of its own where that is possible: ending it waits until the last goodbye has
-        # left and the addresses are free again. Inproc peers need the same one.
-        self._own = zmq.Context() if ctx is None and endpoints.transport != "inproc" else None
-        self._context = self._own or context(ctx)
         self._waker = Waker()
         self._stopping = False
-        self._news_unread = True
+        self._called = 0.0
         self._unclaimed = ["the sockets"]
-        self._files: list[str] = []
         self._still = Standstill()
         self._poller = Poller()
+        # Inproc lives in libzmq, in the context that the peers use.
+        self._context = context(ctx) if endpoints.transport == "inproc" else None
         self.front = self._front(endpoints)
-        self.xsub, self.xpub = self._sockets(endpoints)
+        self.news = News(self._poller, self._context, endpoints, news, traffic)
         try:
             self.endpoints = self._bind(endpoints)
         except BaseException:
-            self._close(linger=0)
-            self._waker.close()
+            self._close()
             raise
         register(self)
 
     # ---- sockets
 
-    def _sockets(self, endpoints: Endpoints) -> tuple[zmq.Socket[Any], zmq.Socket[Any]]:
-        xsub, xpub = self._context.socket(zmq.XSUB), self._context.socket(zmq.XPUB)
-        for socket in (xsub, xpub):
-            tune(socket, endpoints)
-        return xsub, xpub
-
     def _front(self, endpoints: Endpoints) -> Front:
-        if endpoints.transport == "inproc":
+        if self._context is not None:
             return ZmqFront(self._poller, self._context, endpoints)
         return StreamFront(self._poller)
 
@@ -116,40 +116,23 @@ class Routing:
             time.sleep(_BIND_PATIENCE / 20)
 
     def _bind_all(self, endpoints: Endpoints) -> None:
-        news = ((self.xsub, endpoints.generalXSUB), (self.xpub, endpoints.generalXPUB))
-        bound: list[tuple[zmq.Socket[Any], str]] = []
-        address = endpoints.rocBroker
-        try:
-            _refuse_if_listened_at(address)
-            self.front.bind(endpoints)
-            for socket, address in news:
-                _refuse_if_listened_at(address)
-                socket.bind(address)
-                bound.append((socket, address))
-        except (zmq.ZMQError, OSError) as error:
-            self.front.unbind(endpoints)
-            for socket, taken in bound:
-                socket.unbind(taken)
-            raise _bind_error(address, error) from None
+        sides = (
+            (self.front, endpoints.rocBroker),
+            (self.news.intake, endpoints.generalXSUB),
+            (self.news.outlet, endpoints.generalXPUB),
+        )
+        for side, address in sides:
+            try:
+                side.bind(endpoints)
+            except (zmq.ZMQError, OSError) as error:
+                for other, _ in sides:
+                    other.unbind(endpoints)
+                raise _bind_error(address, error) from None
 
-    def _close(self, linger: int) -> None:
-        for address in self._files:
-            _remove_file(address)
-        self.front.close()
-        self.xsub.close(linger=linger)
-        self.xpub.close(linger=linger)
-        self._tidy_up()
+    def _close(self) -> None:
+        see_off(self._poller, {**self.front.part(), **self.news.part()})
         self._poller.close()
-        if self._own is not None:
-            self._own.term()
-
-    def _tidy_up(self) -> None:
-        """libzmq removes its ipc files some time later, which may be too late."""
-        where = getattr(self, "endpoints", None)
-        if where is not None and where.transport == "ipc":
-            for address in (where.generalXSUB, where.generalXPUB):
-                with contextlib.suppress(OSError, ValueError):
-                    os.unlink(address.removeprefix("ipc://"))
+        self._waker.close()
 
     # ---- the loop
 
@@ -157,15 +140,12 @@ class Routing:
         """Route until `stop`; then tell everybody, and close. Once only."""
         if not self._claim():
             return
-        news = [descriptor(self.xsub), descriptor(self.xpub)]
-        for fd in (*news, self._waker.fd):
-            self._poller.add(fd)
-        ready = news
+        self._poller.add(self._waker.fd)
+        ready: list[int] = []
         try:
             while not self._stopping:
                 busy = self._take_calls(ready)
-                if not busy or len(ready) > 1:
-                    busy |= self._forward(news, ready)
+                busy |= self.news.turn(ready, clock() - self._called < _CALLS_FLOW)
                 now = clock()
                 timeout = 0.0 if busy else self._timeout(now)
                 self._stood_still(self._still.waiting(now, timeout))
@@ -175,16 +155,14 @@ class Routing:
                 self._stood_still(self._still.awake(clock()))
         finally:
             self._carry_out(self.core.handle(Stop(), clock()), clock())
-            self._close(linger=500)
-            self._waker.close()
+            self._close()
 
     def stop(self) -> None:
         """End the loop, from any thread or a signal handler; close what never ran."""
         self._stopping = True
         self._waker.wake()
         if self._claim():
-            self._close(linger=0)
-            self._waker.close()
+            self._close()
 
     def _claim(self) -> bool:
         """Whoever claims the sockets uses and closes them: the loop, or a stop before it."""
@@ -197,11 +175,14 @@ class Routing:
     def _stood_still(self, seconds: float) -> None:
         if seconds:
             self.core.handle(StoodStill(seconds), clock())
+            self.news.core.stood_still(seconds)
 
     def _timeout(self, now: float) -> float:
-        due = self.core.next_deadline()
-        turn = Standstill.SETTLE if self._still.age else _TURN
-        return turn if due is None else max(0.001, min(turn, due - now))
+        timeout = Standstill.SETTLE if self._still.age else _TURN
+        for due in (self.core.next_deadline(), self.news.next_deadline()):
+            if due is not None:
+                timeout = min(timeout, max(0.001, due - now))
+        return timeout
 
     def _take_calls(self, ready: list[int]) -> bool:
         """Route what has come; True if there may be more."""
@@ -209,6 +190,8 @@ class Routing:
         inbox: list[list[Any]] = []
         more = self.front.collect(ready, inbox)
         looked = now = clock()
+        if inbox:
+            self._called = now
         self._stood_still(self._still.waiting(now, 0.0))
         out: list[Effect] = []
         for frames in inbox:
@@ -250,37 +233,11 @@ class Routing:
                         self.core.counters.dropped_peer_full += 1
                     out += self.core.handle(Unreachable(effect), now)
 
-    def _forward(self, news: list[int], ready: list[int]) -> bool:
-        """Pass on publications and subscriptions; True if there may be more."""
-        if not self._news_unread and news[0] not in ready and news[1] not in ready:
-            return False
-        more = False
-        for source, target, upward in (
-            (self.xsub, self.xpub, False),
-            (self.xpub, self.xsub, True),
-        ):
-            for _ in range(_DRAIN):
-                frames = receive(source)
-                if frames is None:
-                    break
-                if upward and (len(frames) != 1 or frames[0][:1] not in (b"\0", b"\1")):
-                    self.core.counters.dropped_malformed += 1
-                    continue
-                try:
-                    send(target, frames)
-                except zmq.ZMQError:
-                    self.core.counters.dropped_peer_full += 1
-            else:
-                more = True
-        # A send may have swallowed a descriptor's edge.
-        self._news_unread = more or has_message(self.xsub) or has_message(self.xpub)
-        return self._news_unread
-
     # ---- after a fork
 
     def on_fork(self) -> None:
         """In a child: the thread that routes is the parent's, and so are the sockets."""
-        keep(self.front, self.xsub, self.xpub, self._poller, self._context)
+        keep(self.front, self.news, self._poller, self._context)
         self.__class__ = _Inherited
 
     def check_owner(self) -> None:
@@ -301,19 +258,6 @@ class _Inherited(Routing):
 
     def stop(self) -> None:
         pass
-
-
-def _remove_file(address: str) -> None:
-    """Remove an ipc socket's file, as libzmq does not, while it is still ours for certain."""
-    path = address.removeprefix("ipc://")
-    if path != address and not path.startswith("@"):
-        with contextlib.suppress(OSError):
-            os.unlink(path)
-
-
-def _refuse_if_listened_at(address: str) -> None:
-    if is_listened_at(address):
-        raise OSError(errno.EADDRINUSE, "in use")
 
 
 def _bind_error(address: str, error: OSError | zmq.ZMQError) -> errors.ConfigError:

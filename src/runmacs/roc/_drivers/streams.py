@@ -30,7 +30,7 @@ from ..endpoints import Endpoints
 from ..wire import zmtp
 from ..wire.mdp import MESSAGE_LIMIT
 from ..wire.memory import Memory
-from ..wire.zmtp import Decoder, Frame, Unsound
+from ..wire.zmtp import Decoder, Frame, Passage, Unsound
 from .clock import now as clock
 from .dialing import NOT_CONNECTED, Dialer
 from .forking import register
@@ -41,6 +41,7 @@ __all__ = ["Connection", "StreamLink"]
 _CHUNK = 64 * 1024
 _LARGE_CHUNK = 1024 * 1024
 _PARTS = 64
+_SMALL = 4 * 1024
 _PONGS = 64 * 1024
 _DRAIN = 16
 _AGAIN = (BlockingIOError, InterruptedError)
@@ -62,13 +63,18 @@ class Connection:
                  "queued", "rid")  # fmt: skip
 
     def __init__(
-        self, sock: socket.socket, own_type: bytes, peers: Sequence[bytes], memory: Memory
+        self,
+        sock: socket.socket,
+        own_type: bytes,
+        peers: Sequence[bytes],
+        memory: Memory,
+        limit: int = MESSAGE_LIMIT + _CHUNK,
     ) -> None:
         self._sock = sock
         self._memory = memory
         self.fd = sock.fileno()
         self.rid = b""
-        self.decoder = Decoder(MESSAGE_LIMIT + _CHUNK, peers, memory)
+        self.decoder = Decoder(limit, peers, memory)
         self.closed = False
         self.more = False
         self.queued = 0
@@ -83,8 +89,9 @@ class Connection:
 
     # ---- reading
 
-    def read(self) -> list[list[Frame]]:
-        """The messages that are complete after one read. Answers to PING wait for a `flush`.
+    def read(self, size: int = _CHUNK, passage: Passage | None = None) -> list[list[Frame]]:
+        """The messages that are complete after one read; of so many bytes, unless a large frame
+        is under way. A new ``passage`` is told where they lie. Answers to PING wait for a `flush`.
 
         Raises:
             Unsound, OSError: the connection has ended, or must.
@@ -94,14 +101,14 @@ class Connection:
         try:
             if space is not None:
                 return decoder.received(self._read_into(space))
-            data = self._sock.recv(_CHUNK)
+            data = self._sock.recv(size)
         except _AGAIN:
             self.more = False
             return []
         if not data:
             raise _closed_by_peer()
-        self.more = len(data) == _CHUNK
-        messages = decoder.feed(data)
+        self.more = len(data) == size
+        messages = decoder.feed(data, passage)
         if decoder.pings:
             self._answer_pings(decoder.pings)
         return messages
@@ -129,6 +136,19 @@ class Connection:
         for part in parts:
             self._append(part)
         return len(parts)
+
+    def put_encoded(self, data: Frame) -> None:
+        """Queue bytes of whole messages, or of parts in order. Small ones are joined: what
+        waits for somebody slow is not counted in messages.
+        """
+        out = self._out
+        if out and len(data) < _SMALL:
+            before = out[-1]
+            if len(before) < _SMALL and type(before) is bytes:
+                out[-1] = b"".join((before, data))
+                self.queued += len(data)
+                return
+        self._append(data)
 
     def _append(self, part: Frame) -> None:
         self._out.append(part)

@@ -372,8 +372,11 @@ class StatusKeeper:
 
     # ---- subscribers
 
-    def on_subscribed(self, topic: bytes, now: float, out: list[Message]) -> None:
-        """Somebody subscribed to a topic that nobody was subscribed to."""
+    def on_subscribed(self, topic: bytes, now: float, out: list[Message]) -> bool:
+        """Somebody subscribed to a topic that nobody was subscribed to.
+
+        Returns whether a mask is watched that was not.
+        """
         if topic.startswith(statusmsg.SNAPSHOT):
             name = topic[len(statusmsg.SNAPSHOT) :].partition(b".")[2]
             mask = _mask_in(name)
@@ -386,6 +389,8 @@ class StatusKeeper:
                     self._next_beat = now + BEAT
                 self._watches[mask] = _Watch()
                 self._routes.clear()
+                return True
+        return False
 
     def on_unsubscribed(self, topic: bytes, now: float) -> None:
         """The last one who was subscribed to a topic is gone."""

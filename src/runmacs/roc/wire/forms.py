@@ -31,7 +31,18 @@ from typing import Any, TypeAlias
 
 from ..errors import Unsendable
 
-__all__ = ["DEPTH", "TAG", "Buffer", "Index", "Member", "Refused", "coder_of", "form", "step_to"]
+__all__ = [
+    "DEPTH",
+    "TAG",
+    "Buffer",
+    "Formed",
+    "Index",
+    "Member",
+    "Refused",
+    "coder_of",
+    "form",
+    "step_to",
+]
 
 Buffer: TypeAlias = bytes | bytearray | memoryview
 Coder: TypeAlias = Callable[[Any, int, list[Buffer]], object]
@@ -58,6 +69,13 @@ class Index:
     """A key or an index: a tuple in it arrives as a tuple, and not as a list."""
 
     value: Any
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Formed:
+    """A form that came from a peer, to be passed on as it is."""
+
+    form: Any
 
 
 class Refused(Exception):
@@ -205,6 +223,10 @@ def _path(value: Any, level: int, buffers: list[Buffer]) -> object:
 
 def _member(value: Member, level: int, buffers: list[Buffer]) -> object:
     return {TAG: "member", "kind": value.kind}
+
+
+def _formed(value: Formed, level: int, buffers: list[Buffer]) -> object:
+    return value.form
 
 
 def _slice(value: slice, level: int, buffers: list[Buffer]) -> object:
@@ -421,6 +443,7 @@ _EXACT: dict[type, Coder] = {
     slice: _slice,
     Index: _index,
     Member: _member,
+    Formed: _formed,
 }
 _ELSEWHERE: tuple[tuple[str, str, Coder], ...] = (
     ("numpy", "ndarray", _array),

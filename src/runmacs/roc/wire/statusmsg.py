@@ -122,6 +122,11 @@ class SourceState(msgspec.Struct, omit_defaults=True):
     pid: int = 0
     stale: bool = False
 
+    @property
+    def shown(self) -> str:
+        """Who it is, for people: ``vnir@daq2``."""
+        return f"{self.node}@{self.host}" if self.host else self.node
+
 
 class Beat(msgspec.Struct):
     """Once a second: ``count`` updates of this mask, ``events`` of sources, so far."""

@@ -30,6 +30,7 @@ __all__ = [
     "GREETING",
     "Decoder",
     "Frame",
+    "Passage",
     "Unsound",
     "encode",
     "pong_for",
@@ -101,6 +102,22 @@ def encode(frames: Sequence[Frame | bytearray]) -> list[Frame]:
     return parts
 
 
+class Passage:
+    """Messages as they came, in bytes: who passes them on need not encode them again.
+
+    Attributes:
+        data, start, ends: the last ``len(ends)`` messages that `Decoder.feed` returned lie in
+            ``data`` from ``start`` on, back to back; the ``ends`` are where each of them ends.
+    """
+
+    __slots__ = ("data", "ends", "start")
+
+    def __init__(self) -> None:
+        self.data = b""
+        self.start = 0
+        self.ends: list[int] = []
+
+
 class Decoder:
     """Bytes in, messages out; the greeting and READY first.
 
@@ -169,66 +186,115 @@ class Decoder:
         self._memory.keep(large)
         return messages
 
-    def feed(self, data: bytes) -> list[list[Frame]]:
+    def feed(self, data: bytes, passage: Passage | None = None) -> list[list[Frame]]:
         """These bytes were received; returns the messages that are complete now.
+
+        A new ``passage`` is told where they are.
 
         Raises:
             Unsound: the connection must end.
         """
         if self._verdict:
             raise Unsound(self._verdict)
+        passage = passage or Passage()
         try:
             if self._rest:
                 data = self._rest + data
                 self._rest = b""
-            return self._parse(data) if self._greeted else self._greet(data)
+            return self._parse(data, passage) if self._greeted else self._greet(data, passage)
         except Unsound as unsound:
             self._verdict = str(unsound)
             raise
 
-    def _greet(self, data: bytes) -> list[list[Frame]]:
+    def _greet(self, data: bytes, passage: Passage) -> list[list[Frame]]:
         _check_signature(data)
         if len(data) < _GREETING_SIZE:
             self._rest = data
             return []
         _check_mechanism(data[12:32])
         self._greeted = True
-        return self._parse(data[_GREETING_SIZE:])
+        return self._parse(data[_GREETING_SIZE:], passage)
 
     # ---- frames
 
-    def _parse(self, data: bytes) -> list[list[Frame]]:
+    def _parse(self, data: bytes, passage: Passage) -> list[list[Frame]]:
         messages: list[list[Frame]] = []
+        passage.data = data
+        ends = passage.ends
+        frames, total = self._frames, self._size
+        begun_before = bool(frames)
+        limit = self.limit if self.up else -1
         position, end = 0, len(data)
-        while position + 2 <= end:
-            flags = data[position]
-            if flags > 3 and flags not in (_COMMAND, _COMMAND | _LONG):
-                raise Unsound(f"flags {flags:#04x}")
-            if flags & _LONG:
-                begin = position + 9
-                if begin > end:
-                    break
-                size = int.from_bytes(data[position + 1 : begin], "big")
-            else:
-                begin = position + 2
-                size = data[position + 1]
-            if flags > 3 or not self.up or self._size + size > self.limit:
-                self._check(flags, size)
-            stop = begin + size
-            if size > self.IN_PLACE and not flags & _COMMAND:
+        last = end - 2
+        while position <= last:
+            flags, size = data[position], data[position + 1]
+            if flags <= _MORE and total + size <= limit:
+                stop = position + 2 + size
                 if stop > end:
-                    self._begin_large(data[begin:], size, flags & _MORE)
-                    return messages
-                self._take(memoryview(data[begin:stop]), flags & _MORE, messages)
-            elif stop > end:
-                break
-            elif flags & _COMMAND:
-                self._on_command(data[begin:stop])
+                    break
+                body: Frame | None = data[position + 2 : stop]
             else:
-                self._take(data[begin:stop], flags & _MORE, messages)
+                self._frames, self._size = frames, total
+                stop, body = self._parse_other(data, position)
+                if stop == position or self._large is not None:
+                    position = stop
+                    break
+                limit = self.limit if self.up else -1
             position = stop
+            if body is None:
+                # A command: what comes now is not back to back with what came before.
+                passage.start, begun_before = stop, bool(frames)
+                ends.clear()
+            elif flags & _MORE:
+                frames.append(body)
+                total += len(body) + _FRAME_COST
+                if total > limit:
+                    raise self._too_large()
+            elif frames:
+                frames.append(body)
+                messages.append(frames)
+                ends.append(stop)
+                frames, total = [], 0
+            else:
+                messages.append([body])
+                ends.append(stop)
+        self._frames, self._size = frames, total
         self._rest = data[position:]
+        if begun_before and ends:
+            passage.start = ends.pop(0)
         return messages
+
+    def _parse_other(self, data: bytes, position: int) -> tuple[int, Frame | None]:
+        """A frame that is no short one of a message: where it ends, and its body.
+
+        A command has no body, it is obeyed. Of a frame that is not there yet the end is its
+        beginning; unless it is large, then the rest of the data is its own.
+        """
+        end = len(data)
+        flags = data[position]
+        if flags > 3 and flags not in (_COMMAND, _COMMAND | _LONG):
+            raise Unsound(f"flags {flags:#04x}")
+        if flags & _LONG:
+            begin = position + 9
+            if begin > end:
+                return position, None
+            size = int.from_bytes(data[position + 1 : begin], "big")
+        else:
+            begin = position + 2
+            size = data[position + 1]
+        self._check(flags, size)
+        stop = begin + size
+        if flags & _COMMAND:
+            if stop > end:
+                return position, None
+            self._on_command(data[begin:stop])
+            return stop, None
+        if size <= self.IN_PLACE:
+            return (stop, data[begin:stop]) if stop <= end else (position, None)
+        if stop <= end:
+            return stop, memoryview(data[begin:stop])
+        self._begin_large(data[begin:], size, flags & _MORE)
+        return end, None
 
     def _check(self, flags: int, size: int) -> None:
         """A frame that is announced must be due, and fit into what is left."""

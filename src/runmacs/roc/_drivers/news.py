@@ -1,0 +1,105 @@
+"""Publications through the broker, turn by turn: intake, core, outlet.
+
+Rules:
+
+* Calls come first: a turn takes a bounded portion of publications, a smaller one while
+  calls flow, and whoever has called waits no longer than that.
+* Subscriptions take effect before the publications of the same turn.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import zmq
+
+from ..core.news import NewsCore
+from ..core.traffic import Traffic
+from ..endpoints import Endpoints
+from .clock import now as clock
+from .gates import Poller
+from .hosting import Leaving
+from .intake import Intake, StreamIntake, ZmqIntake
+from .outlet import Outlet, StreamOutlet, ZmqOutlet
+
+__all__ = ["News"]
+
+_PORTION, _CHUNK = 0.002, 32 * 1024
+"""Seconds that a turn may take publications for, and bytes of one read."""
+
+_SMALL_PORTION, _SMALL_CHUNK = 0.0003, 4 * 1024
+"""The same while calls flow."""
+
+
+class News:
+    """The broker's publications. ``traffic`` counts them."""
+
+    def __init__(
+        self,
+        poller: Poller,
+        ctx: zmq.Context[Any] | None,
+        endpoints: Endpoints,
+        core: NewsCore,
+        traffic: Traffic,
+    ) -> None:
+        self.core = core
+        self._traffic = traffic
+        self.intake: Intake
+        self.outlet: Outlet
+        if ctx is not None:
+            self.intake = ZmqIntake(poller, ctx, endpoints)
+            self.outlet = ZmqOutlet(poller, ctx, endpoints, traffic)
+        else:
+            self.intake, self.outlet = StreamIntake(poller), StreamOutlet(poller, traffic)
+
+    def turn(self, ready: Iterable[int], calls_flow: bool) -> bool:
+        """Take what has come, and pass it on; True if there may be more."""
+        out: list[list[bytes]] = []
+        now = clock()
+        self.outlet.collect(ready)
+        self._tell_changes(now)
+        if self.intake.look(ready):
+            self._take(now, out, calls_flow)
+        due = self.core.next_deadline()
+        if due is not None and now >= due:
+            self.core.tick(now, out)
+            self.outlet.publish(out)
+        more = self.outlet.flush()
+        more |= self.intake.flush()
+        self.outlet.look_after(now)
+        self.intake.look_after(now)
+        self._tell_changes(now)
+        self._traffic.publishers = self.intake.publishers()
+        self._traffic.subscribers = self.outlet.subscribers()
+        return more
+
+    def _tell_changes(self, now: float) -> None:
+        for topic, begun in self.outlet.changes():
+            if begun:
+                out: list[list[bytes]] = []
+                self.core.on_subscribed(topic, now, out)
+                self.outlet.publish(out)
+            else:
+                self.core.on_unsubscribed(topic, now)
+
+    def _take(self, now: float, out: list[list[bytes]], calls_flow: bool) -> None:
+        portion, size = (_SMALL_PORTION, _SMALL_CHUNK) if calls_flow else (_PORTION, _CHUNK)
+        end = now + portion
+        on_publication = self.core.on_publication
+        while now < end and (batch := self.intake.take(size)) is not None:
+            messages = batch.messages
+            self._traffic.publications_taken += len(messages)
+            for message in messages:
+                on_publication(message, now, out)
+            self.outlet.publish(out, batch)
+            out.clear()
+            now = clock()
+
+    def next_deadline(self) -> float | None:
+        """When a turn is due though nothing has come."""
+        return self.core.next_deadline()
+
+    def part(self) -> Leaving:
+        """Close, except those who have not read all."""
+        return {**self.intake.part(), **self.outlet.part()}
