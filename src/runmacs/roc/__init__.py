@@ -15,6 +15,10 @@ _HOMES = {
     "Endpoints": "endpoints",
     "RocClient": "client",
     "RocServer": "server",
+    "RocStatusUpdater": "status.updater",
+    "StatusTree": "status.tree",
+    "AsyncStatusUpdates": "status.updates",
+    "statusUpdateIterator": "status.updates",
 }
 
 if TYPE_CHECKING:
@@ -22,8 +26,22 @@ if TYPE_CHECKING:
     from .client import RocClient as RocClient
     from .endpoints import Endpoints as Endpoints
     from .server import RocServer as RocServer
+    from .status.tree import StatusTree as StatusTree
+    from .status.updater import RocStatusUpdater as RocStatusUpdater
+    from .status.updates import AsyncStatusUpdates as AsyncStatusUpdates
+    from .status.updates import statusUpdateIterator as statusUpdateIterator
 
-__all__ = ["AsyncRocClient", "Endpoints", "RocClient", "RocServer", "__version__"]
+__all__ = [
+    "AsyncRocClient",
+    "AsyncStatusUpdates",
+    "Endpoints",
+    "RocClient",
+    "RocServer",
+    "RocStatusUpdater",
+    "StatusTree",
+    "__version__",
+    "statusUpdateIterator",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -48,6 +48,7 @@ __all__ = [
     "SourceState",
     "encode_data",
     "encode_json",
+    "fresh",
     "is_within",
     "leaves_of",
     "mask_of",
@@ -315,6 +316,15 @@ def _is_deep(shape: Any, level: int) -> bool:
     return level >= DEPTH or any(
         _is_deep(item, level + 1) for item in shape if type(item) is dict or type(item) is list
     )
+
+
+def fresh(form: Any) -> Any:
+    """The form of a leaf that is kept, to be made a value of: a copy of its containers."""
+    if type(form) is list:
+        return [fresh(item) for item in form]
+    if type(form) is dict:
+        return {name: fresh(item) for name, item in form.items()}
+    return form
 
 
 def leaves_of(path: str, shape: Any) -> list[tuple[str, Any]]:
