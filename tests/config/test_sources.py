@@ -41,6 +41,8 @@ VALUES: dict[str, dict[str, Any]] = {
     "absent_objects": {"file": 1, "environment": 2, "flag": 0},
     "unstated_patience": {"file": 1.5, "environment": 2.5, "flag": 0.0},
     "longest_wait": {"file": 1.5, "environment": 2.5, "flag": 0.0},
+    "status_leaves": {"file": 10, "environment": 20, "flag": 30},
+    "state_file": {"file": "a.json", "environment": "b.json", "flag": "none"},
 }
 PRECEDENCE = [
     # file, environment and flag: given?        the winner

@@ -219,4 +219,17 @@ OPTIONS: Final = _by_name(
         "for how many seconds any call may wait, whatever it states",
         "SECONDS",
     ),
+    Option(
+        "status_leaves",
+        100_000,
+        "how many leaves the status tree may have; an update that would make more is not taken",
+        "N",
+        least=1,
+    ),
+    Option(
+        "state_file",
+        "auto",
+        "where rocbroker keeps the status over its own restart; none keeps nothing",
+        "FILE",
+    ),
 )
