@@ -287,7 +287,7 @@ def test_pauses_between_attempts(monkeypatch: pytest.MonkeyPatch) -> None:
     attempts: list[float] = []
     now = 0.0
     monkeypatch.setattr(dialing, "_attempt", lambda address: attempts.append(now))
-    dialer = Dialer(Endpoints("127.0.0.1", 9))
+    dialer = Dialer(Endpoints("127.0.0.1", 9), "tcp://127.0.0.1:9")
     while now < 10.0:
         assert dialer.dial(now) is None
         now += 0.001
@@ -387,7 +387,7 @@ def test_a_name_that_has_moved(listener: socket.socket, monkeypatch: pytest.Monk
     tried: list[str] = []
     host = "127.0.0.9"
     monkeypatch.setattr(dialing, "addresses_of", lambda *_: [(socket.AF_INET, (host, port))])
-    dialer = Dialer(Endpoints("roaming", port))
+    dialer = Dialer(Endpoints("roaming", port), f"tcp://roaming:{port}")
     monkeypatch.setattr(dialing, "_attempt", lambda address: tried.append(address[1][0]))
     dialer.dial(0.0)
     host = "127.0.0.1"
@@ -477,7 +477,7 @@ def test_goodbye_waits_until_the_peer_has_it_all(driven: DrivenLink, peer: Peer)
 
     reader = threading.Thread(target=read)
     reader.start()
-    driven.link.close(linger=True)
+    driven.link.close(linger=1.0)
     reader.join(5)
     assert peer.messages == [[b"last", body]]
 
@@ -499,16 +499,16 @@ def test_goodbye_is_bounded(driven: DrivenLink, peer: Peer, habit: str) -> None:
     talker = threading.Thread(target=talk if habit in ("trickles", "floods") else over.wait)
     talker.start()
     began = time.monotonic()
-    driven.link.close(linger=True)
+    driven.link.close(linger=1.0)
     took = time.monotonic() - began
     over.set()
     talker.join()
     assert 0.9 < took < 1.4
 
 
-@pytest.mark.parametrize("linger", [True, False])
+@pytest.mark.parametrize("linger", [1.0, 0.0])
 def test_closing_with_something_unread_loses_nothing_that_was_sent(
-    driven: DrivenLink, peer: Peer, linger: bool
+    driven: DrivenLink, peer: Peer, linger: float
 ) -> None:
     for _ in range(100):
         peer.send(bytes(1000))

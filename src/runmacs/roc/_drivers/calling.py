@@ -37,6 +37,9 @@ _TURN = 0.25
 _CONNECTING = 0.05
 """The same while there is no connection."""
 
+_LINGER = 1.0
+"""Seconds that the last messages have to leave."""
+
 
 class Caller:
     """The calls of one client over one connection. Any thread may use it."""
@@ -231,7 +234,7 @@ class Caller:
                 self._carry_out(out, clock())
                 self._closed = True
                 self.core.fail_all(errors.Closed("the client was closed."))
-                self._link.close(linger)
+                self._link.close(_LINGER if linger else 0.0)
                 self._waker.wake()
                 if not self._waiting:
                     self._waker.close()

@@ -94,8 +94,9 @@ class Dialer:
     _LOOK_UP_AGAIN = 5.0
     _AT_ONCE = 0.02
 
-    def __init__(self, endpoints: Endpoints) -> None:
+    def __init__(self, endpoints: Endpoints, address: str) -> None:
         self._endpoints = endpoints
+        self._address = address
         self._lookup = _needs_lookup(endpoints)
         self._resolved: list[Address] | None = None
         self._resolving = False
@@ -105,6 +106,17 @@ class Dialer:
         self._stood = False
         self._begun = 0.0
         self._next = 0.0
+        self.rounds = 0
+        """How many rounds over all addresses have been ended, or were in vain."""
+
+    @property
+    def next_attempt(self) -> float:
+        """When `dial` should be called again."""
+        return 0.0 if self._stood else self._next
+
+    def hurry(self) -> None:
+        """Try again at once: there is not much time left."""
+        self._pause, self._next = self.FIRST, 0.0
 
     def dial(self, now: float) -> socket.socket | None:
         """Begin an attempt, if it is time for one: a socket that is or will be connected."""
@@ -139,7 +151,7 @@ class Dialer:
         """Whether there is anything to be tried now."""
         if not self._lookup:
             with contextlib.suppress(OSError):
-                self._resolved = addresses_of(self._endpoints, self._endpoints.rocBroker)
+                self._resolved = addresses_of(self._endpoints, self._address)
         elif not self._resolving and (
             self._resolved is None or now - self._resolved_at > self._LOOK_UP_AGAIN
         ):
@@ -151,6 +163,7 @@ class Dialer:
         return True
 
     def _back_off(self) -> float:
+        self.rounds += 1
         pause, self._pause = self._pause, min(self._pause * 2, self.LONGEST)
         return pause
 
@@ -166,7 +179,7 @@ class Dialer:
         leave_signals_to_others()
         try:
             # Where the name is not known any more, its last address may still be right.
-            found = addresses_of(self._endpoints, self._endpoints.rocBroker)
+            found = addresses_of(self._endpoints, self._address)
             self._resolved = found or self._resolved
         except OSError:
             pass

@@ -7,6 +7,7 @@ import os
 import select
 import socket
 import time
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -20,29 +21,52 @@ _let_others_run: Callable[[], None] = getattr(os, "sched_yield", lambda: time.sl
 
 
 class Waker:
-    """Something that another thread can write to, to end a wait."""
+    """Something that another thread can write to, to end a wait.
+
+    An eventfd where there is one: writing to a socket costs five times as much.
+    """
 
     def __init__(self) -> None:
-        self._reader, self._writer = socket.socketpair()
-        self._reader.setblocking(False)
-        self._writer.setblocking(False)
-        self.fd = self._reader.fileno()
+        self._event = -1
+        self._sockets: tuple[socket.socket, ...] = ()
+        if hasattr(os, "eventfd"):
+            self._event = self.fd = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+            return
+        self._sockets = socket.socketpair()
+        for end in self._sockets:
+            end.setblocking(False)
+        self.fd = self._sockets[0].fileno()
 
     def wake(self) -> None:
         """End the wait that goes on now, or the next one. Never blocks, never raises."""
-        with contextlib.suppress(OSError):
-            self._writer.send(b"\0")
+        try:
+            if self._sockets:
+                self._sockets[1].send(b"\0")
+            else:
+                os.eventfd_write(self._event, 1)
+        except (OSError, ValueError):  # a full pipe wakes as well, a closed one nobody
+            pass
 
     def clear(self) -> None:
         """Forget all calls of `wake` so far."""
-        with contextlib.suppress(OSError):
-            while len(self._reader.recv(4096)) == 4096:
+        with contextlib.suppress(OSError, ValueError):
+            if not self._sockets:
+                os.eventfd_read(self._event)
+            while self._sockets and len(self._sockets[0].recv(4096)) == 4096:
                 pass
 
     def close(self) -> None:
         """Give the descriptors back."""
-        self._reader.close()
-        self._writer.close()
+        for end in self._sockets:
+            end.close()
+        event, self._event = self._event, -1
+        if event >= 0:
+            os.close(event)
+
+    def __del__(self) -> None:
+        if getattr(self, "_event", -1) >= 0:
+            warnings.warn(f"unclosed {self!r}", ResourceWarning, source=self, stacklevel=1)
+            self.close()
 
 
 class Eagerness:
@@ -75,10 +99,13 @@ class Eagerness:
 
 
 class Gate:
-    """Waits for any of a few descriptors, always the same. For one thread at a time."""
+    """Waits for any of a few descriptors, always the same. For one thread at a time.
 
-    def __init__(self, *descriptors: int) -> None:
-        self._eager = Eagerness()
+    ``eager`` is for those who wait for an answer, and pay for it with looks; see `Eagerness`.
+    """
+
+    def __init__(self, *descriptors: int, eager: bool = True) -> None:
+        self._eager = Eagerness() if eager else None
         self._descriptors = descriptors
         self._poll = None
         if hasattr(select, "poll"):
@@ -88,7 +115,10 @@ class Gate:
 
     def wait(self, timeout: float) -> list[int]:
         """The descriptors that are readable, after at most ``timeout`` seconds."""
-        return self._eager.wait(self._look, max(0.0, timeout))
+        timeout = max(0.0, timeout)
+        if self._eager is None:
+            return self._look(timeout)
+        return self._eager.wait(self._look, timeout)
 
     def _look(self, timeout: float) -> list[int]:
         if self._poll is not None:

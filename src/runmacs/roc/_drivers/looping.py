@@ -12,8 +12,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import threading
 import weakref
 from collections.abc import Callable
 from typing import Any
@@ -22,12 +20,11 @@ from .. import errors
 from ..core.caller import Call
 from .calling import FORKED, LIVING, Caller, Forked
 from .clock import now as clock
-from .gates import Gate, Waker
-from .interrupts import Shield, leave_signals_to_others
+from .interrupts import Shield
+from .watching import Readers, Watcher, run_in, watch
 
 __all__ = ["LoopCaller"]
 
-_TURN = 0.25
 _CONNECTING = 0.05
 
 
@@ -40,7 +37,7 @@ class LoopCaller(Caller):
         super()._begin_anew()
         self._tie = _Tie(self)
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._watch: _Readers | _Watcher | None = None
+        self._watch: Readers | Watcher | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._timer_due = 0.0
 
@@ -62,7 +59,7 @@ class LoopCaller(Caller):
                 self._forget(call)
             else:
                 # Not by this thread when the garbage collector of another ends the task.
-                _run_in(loop, self._whole, self._give_up, call)
+                run_in(loop, self._whole, self._give_up, call)
 
     def _join(self, loop: asyncio.AbstractEventLoop) -> None:
         """Belong to the loop that runs, unless another is still open."""
@@ -121,7 +118,7 @@ class LoopCaller(Caller):
         if loop is None or self._closed or loop.is_closed():
             return
         if self._watch is None:
-            self._watch = _watch(loop, self._link.fds, self._tie.readable)
+            self._watch = watch(loop, self._link.fds, self._tie.readable)
         due = self.core.next_deadline()
         if due is None:
             return
@@ -154,7 +151,7 @@ class LoopCaller(Caller):
 
         In another thread than the loop's it happens as soon as the loop can see to it.
         """
-        _run_in(self._loop, self._close)
+        run_in(self._loop, self._close)
 
     def _close(self) -> None:
         shield = Shield()
@@ -178,7 +175,7 @@ class LoopCaller(Caller):
                 link.close()
                 waker.close()
 
-            _run_in(self._loop, end)
+            run_in(self._loop, end)
 
     def on_fork(self) -> None:
         """In a child: what its loop watches is the parent's, who watches on."""
@@ -235,91 +232,3 @@ class _Tie:
     def cut(self) -> None:
         self._caller = lambda: None
         self.held = None
-
-
-def _run_in(loop: asyncio.AbstractEventLoop | None, step: Callable[..., None], *args: Any) -> None:
-    """Do it here, unless another thread runs the loop: then let that do it."""
-    if loop is not None and loop.is_running() and asyncio._get_running_loop() is not loop:
-        with contextlib.suppress(RuntimeError):  # closed this very moment
-            loop.call_soon_threadsafe(step, *args)
-            return
-    step(*args)
-
-
-# ---- watching descriptors
-
-
-def _watch(
-    loop: asyncio.AbstractEventLoop, descriptors: tuple[int, ...], ready: Callable[[int], None]
-) -> _Readers | _Watcher:
-    try:
-        return _Readers(loop, descriptors, ready)
-    except NotImplementedError:
-        return _Watcher(loop, descriptors, ready)
-
-
-class _Readers:
-    """The loop itself watches."""
-
-    def __init__(
-        self,
-        loop: asyncio.AbstractEventLoop,
-        descriptors: tuple[int, ...],
-        ready: Callable[[int], None],
-    ) -> None:
-        self._loop = loop
-        self._descriptors = descriptors
-        for descriptor in descriptors:
-            loop.add_reader(descriptor, ready, descriptor)
-
-    def stop(self) -> None:
-        if not self._loop.is_closed():
-            for descriptor in self._descriptors:
-                self._loop.remove_reader(descriptor)
-
-
-class _Watcher:
-    """A thread watches, and asks the loop to look; not again before it has looked."""
-
-    def __init__(
-        self,
-        loop: asyncio.AbstractEventLoop,
-        descriptors: tuple[int, ...],
-        ready: Callable[[int], None],
-    ) -> None:
-        self._loop = loop
-        self._ready = ready
-        self._looked = threading.Event()
-        self._stopped = False
-        self._waker = Waker()
-        self._gate = Gate(*descriptors, self._waker.fd)
-        threading.Thread(target=self._run, name="roc-watcher", daemon=True).start()
-
-    def _run(self) -> None:
-        leave_signals_to_others()
-        # A loop that is closed, and so says no more, is noticed within a turn.
-        while not self._over():
-            for descriptor in self._gate.wait(_TURN):
-                if self._over():
-                    break
-                self._looked.clear()
-                with contextlib.suppress(RuntimeError):
-                    self._loop.call_soon_threadsafe(self._look, descriptor)
-                while not self._looked.wait(_TURN) and not self._over():
-                    pass
-        self._waker.close()
-
-    def _over(self) -> bool:
-        return self._stopped or self._loop.is_closed()
-
-    def _look(self, descriptor: int) -> None:
-        try:
-            if not self._stopped:
-                self._ready(descriptor)
-        finally:
-            self._looked.set()
-
-    def stop(self) -> None:
-        self._stopped = True
-        self._looked.set()
-        self._waker.wake()

@@ -41,6 +41,7 @@ __all__ = ["Serving"]
 _TICK = 0.01
 _IDLE_TICKS = 10
 _TURN = 0.25
+_LINGER = 1.0
 _GRACE = 5.0
 """Seconds that a running method has to end by itself after SIGTERM or stop()."""
 
@@ -208,7 +209,7 @@ class Serving:
                 self.core.on_frames(frames, clock(), out)  # to be answered: not executed
             self.core.stop(out)
             self._carry_out(out)
-            self._link.close(linger=True)
+            self._link.close(_LINGER)
 
     # ---- the standby thread
 

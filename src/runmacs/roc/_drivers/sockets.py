@@ -45,7 +45,7 @@ _NOW = int(zmq.NOBLOCK)
 _MORE_NOW = int(zmq.NOBLOCK | zmq.SNDMORE)
 _EVENTS = int(zmq.EVENTS)
 _POLLIN = int(zmq.POLLIN)
-_LINGER_MS = 1000
+_POLLOUT = int(zmq.POLLOUT)
 _UP = zmq.EVENT_HANDSHAKE_SUCCEEDED
 _DOWN = zmq.EVENT_DISCONNECTED
 
@@ -145,27 +145,40 @@ def send(socket: zmq.Socket[Any], frames: Sequence[Any]) -> None:
 
 
 class ZmqLink:
-    """A DEALER connected to a broker, and what is known of its connection."""
+    """A socket connected to a broker, and what is known of its connection.
 
-    def __init__(self, ctx: zmq.Context[Any], endpoints: Endpoints) -> None:
-        self.socket: zmq.Socket[Any] = ctx.socket(zmq.DEALER)
+    A DEALER at the rocBroker, unless another address and type are given. In inproc it is a
+    DEALER whatever its peer: there libzmq does not look at types, and of all of them only
+    this one knows whether it has a connection, and hides no message.
+    """
+
+    def __init__(
+        self,
+        ctx: zmq.Context[Any],
+        endpoints: Endpoints,
+        address: str | None = None,
+        own_type: int = zmq.DEALER,
+        receive_limit: int = 0,
+    ) -> None:
+        inproc = endpoints.transport == "inproc"
+        self.socket: zmq.Socket[Any] = ctx.socket(zmq.DEALER if inproc else own_type)
         socket = self.socket
         tune(socket, endpoints)
         socket.setsockopt(zmq.SNDHWM, 0)
-        socket.setsockopt(zmq.RCVHWM, 0)
+        socket.setsockopt(zmq.RCVHWM, receive_limit)
         socket.setsockopt(zmq.IMMEDIATE, 1)
         socket.setsockopt(zmq.RECONNECT_IVL, 50)
         socket.setsockopt(zmq.RECONNECT_IVL_MAX, 500)
         self.monitor: zmq.Socket[Any] | None = None
         self.fds: tuple[int, ...] = (descriptor(socket),)
-        if endpoints.transport != "inproc":
+        if not inproc:
             self.monitor = socket.get_monitor_socket(_UP | _DOWN)
             self._monitor_gate = Gate(descriptor(self.monitor))
             self.fds = (descriptor(socket), descriptor(self.monitor))
         self._inproc_changes = [True] if self.monitor is None else []
         self._monitor_unread = True
         self._quiet = False
-        self._address = endpoints.rocBroker
+        self._address = address or endpoints.rocBroker
         socket.connect(self._address)
 
     def send(self, frames: Sequence[Any]) -> bool:
@@ -178,6 +191,23 @@ class ZmqLink:
                 self._connect_again()
             return False
         return True
+
+    def send_all(self, messages: Sequence[Sequence[bytes]]) -> bool:
+        """Send messages; False when there is no connection to take them all."""
+        return all(self.send(frames) for frames in messages)
+
+    queued = 0
+    """Bytes that wait to be sent: libzmq does not tell."""
+
+    rounds = 0
+    """How many attempts to connect were in vain: nor this."""
+
+    def hurry(self) -> None:
+        """libzmq tries again when it will."""
+
+    def next_deadline(self) -> float | None:
+        """When `changes` should be asked, whether or not there was a signal."""
+        return None
 
     def _connect_again(self) -> None:
         """inproc does not do so by itself when its address is bound anew."""
@@ -203,6 +233,8 @@ class ZmqLink:
 
     def changes(self, now: float) -> Sequence[bool]:
         """The connection's ups (True) and downs (False) since the last time."""
+        if self.monitor is None and not self.socket.getsockopt(_EVENTS) & _POLLOUT:  # type: ignore[operator]
+            self._connect_again()
         if self._inproc_changes:
             changes, self._inproc_changes = self._inproc_changes, []
             return changes
@@ -223,9 +255,9 @@ class ZmqLink:
         """Whether `close` was called."""
         return bool(self.socket.closed)
 
-    def close(self, linger: bool = False) -> None:
-        """Close; with ``linger``, what was sent may still leave for up to a second."""
+    def close(self, linger: float = 0.0) -> None:
+        """Close; for up to ``linger`` seconds what was sent may still leave."""
         if self.monitor is not None:
             self.socket.disable_monitor()
             self.monitor.close(linger=0)
-        self.socket.close(linger=_LINGER_MS if linger else 0)
+        self.socket.close(linger=int(linger * 1000))

@@ -261,7 +261,9 @@ def _until(end: float) -> float:
 
 
 class StreamLink:
-    """A DEALER on a plain socket, connected to a broker; `sockets.ZmqLink` is the other kind.
+    """A connecting socket on a plain one; `sockets.ZmqLink` is the other kind.
+
+    A DEALER at the rocBroker, unless another address, type, and types of peers are given.
 
     ``fds`` holds one descriptor for the whole life of the link, whichever socket it uses. It
     is readable as long as there is something to do on the socket; what `readable` tells of
@@ -269,10 +271,17 @@ class StreamLink:
     """
 
     _LOOK_AFTER = 0.001
-    _LINGER = 1.0
 
-    def __init__(self, endpoints: Endpoints) -> None:
-        self._dialer = Dialer(endpoints)
+    def __init__(
+        self,
+        endpoints: Endpoints,
+        address: str | None = None,
+        own_type: bytes = b"DEALER",
+        peers: Sequence[bytes] = (b"ROUTER", b"DEALER", b"REP"),
+    ) -> None:
+        self._dialer = Dialer(endpoints, address or endpoints.rocBroker)
+        self._own_type = own_type
+        self._peers = peers
         self._signal = Signal()
         self.fds: tuple[int, ...] = (self._signal.fd,)
         self._memory = Memory()
@@ -300,6 +309,20 @@ class StreamLink:
         if connection.queued:
             connection.own(parts)
         return True
+
+    def send_all(self, messages: Sequence[Sequence[bytes]]) -> bool:
+        """Send messages whose frames do not change; False when there is no connection."""
+        connection = self._connection
+        if connection is None or not self._up:
+            return False
+        for frames in messages:
+            connection.put(frames)
+        return self._flush(connection)
+
+    @property
+    def queued(self) -> int:
+        """Bytes that wait in the connection."""
+        return 0 if self._connection is None else self._connection.queued
 
     def _flush(self, connection: Connection) -> bool:
         """Send what the system takes; False if that ended the connection."""
@@ -377,9 +400,7 @@ class StreamLink:
             self._read()
         # A refusal may be known at once; then the next address has its turn.
         while self._connection is None and (sock := self._dialer.dial(now)) is not None:
-            self._connection = Connection(
-                sock, b"DEALER", (b"ROUTER", b"DEALER", b"REP"), self._memory
-            )
+            self._connection = Connection(sock, self._own_type, self._peers, self._memory)
             self._since = now
             self._signal.begin(self._connection.fd)
             self._read()
@@ -387,16 +408,33 @@ class StreamLink:
     def _refused(self) -> bool:
         return self._connection is not None and self._connection.connect_error() != 0
 
+    def next_deadline(self) -> float | None:
+        """When `changes` should be asked, whether or not there was a signal."""
+        if self._up or self.closed:
+            return None
+        if self._connection is None:
+            return self._dialer.next_attempt
+        return self._since + Dialer.HANDSHAKE
+
+    @property
+    def rounds(self) -> int:
+        """How many rounds over all addresses have been in vain, or nearly so."""
+        return self._dialer.rounds
+
+    def hurry(self) -> None:
+        """Connect now, if ever."""
+        self._dialer.hurry()
+
     # ---- the end
 
-    def close(self, linger: bool = False) -> None:
-        """Close; with ``linger``, what was sent may still leave for up to a second."""
+    def close(self, linger: float = 0.0) -> None:
+        """Close; for up to ``linger`` seconds what was sent may still leave and arrive."""
         self.closed = True
         connection, self._connection = self._connection, None
         if connection is not None:
             self._signal.end()
             if linger and self._up:
-                connection.say_goodbye(self._LINGER)
+                connection.say_goodbye(linger)
             elif self._up:
                 connection.take_leave()
             connection.close()
