@@ -11,7 +11,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runmacs.roc.wire import zmtp
-from runmacs.roc.wire.zmtp import GREETING, Decoder, Frame, Unsound, encode, pong_for, ready
+from runmacs.roc.wire.zmtp import (
+    GREETING,
+    Decoder,
+    Frame,
+    Passage,
+    Unsound,
+    encode,
+    pong_for,
+    ready,
+)
 
 KIB, MIB = 1024, 1024 * 1024
 READY = ready(b"ROUTER")
@@ -345,6 +354,48 @@ def test_messages_come_as_they_were_sent_however_they_are_cut(
     for kind in (Decoder, Small):
         made = decoder(kind=kind, up=False)
         assert receive(made, data, pieces) == messages
+
+
+@given(MESSAGES, PIECES, st.lists(st.integers(0, 40), max_size=3))
+def test_a_passage_tells_where_messages_lie(
+    messages: list[list[bytes]], pieces: list[int], pings: list[int]
+) -> None:
+    """What it says is whole lies there as it came; what it does not is what was cut."""
+    parts = [b"".join(bytes(part) for part in encode(message)) for message in messages]
+    for place in pings:
+        parts.insert(place, PING)
+    data = b"".join(parts)
+    made = decoder()
+    received, whole = 0, 0
+    position = 0
+    for piece in [*pieces, len(data)]:
+        if position >= len(data):
+            break
+        passage = Passage()
+        told = made.feed(data[position : position + piece], passage)
+        position += piece
+        assert len(passage.ends) <= len(told)
+        begin = passage.start
+        for message, end in zip(told[len(told) - len(passage.ends) :], passage.ends, strict=True):
+            assert receive(decoder(), passage.data[begin:end]) == [message]
+            begin = end
+        received += len(told)
+        whole += len(passage.ends)
+    assert received == len(messages)
+    if not pieces and not pings:
+        assert whole == received
+
+
+def test_a_passage_leaves_out_what_began_before() -> None:
+    made = decoder()
+    assert receive(made, frame(b"topic", 1)) == []
+    passage = Passage()
+    data = frame(b"data") + frame(b"2") + frame(b"3") + frame(b"not", 1)
+    assert made.feed(data, passage) == [[b"topic", b"data"], [b"2"], [b"3"]]
+    assert (passage.start, passage.ends) == (6, [9, 12])
+    passage = Passage()
+    assert made.feed(frame(b"whole") + PING + frame(b"5"), passage)[-1] == [b"5"]
+    assert len(passage.ends) == 1, "the command does not go with the messages"
 
 
 SCRAPS = st.one_of(

@@ -7,7 +7,8 @@ Rules:
   takers are one piece, and nothing is encoded that was not changed.
 * A subscriber that does not read: 8 MiB wait for it; what comes then is dropped for it alone,
   and counted, until its queue has drained below half.
-* What is no subscription is dropped and counted. One with prefixes of over 16 MiB is cut off.
+* What is no subscription is dropped and counted. One with prefixes of over 4 MiB, each counted with
+  256 bytes more, is cut off: going through them would delay others.
 """
 
 from __future__ import annotations
@@ -35,12 +36,12 @@ __all__ = ["Change", "Outlet", "StreamOutlet", "ZmqOutlet"]
 _SUBSCRIBER_BYTES = 8 * 1024 * 1024
 """Bytes that may wait for a subscriber; what comes then is dropped for it."""
 
-_PREFIX_BYTES = 16 * 1024 * 1024
+_PREFIX_BYTES = 4 * 1024 * 1024
 _PREFIX_COST = 256
 """What a prefix counts beside its bytes."""
 
 _SUBSCRIPTION = 64 * 1024
-_READ = 8 * 1024
+_READ = 4 * 1024
 _JOINED = 64 * 1024
 _TOPICS = 16 * 1024
 _TOPIC_BYTES = 512
@@ -146,30 +147,32 @@ class StreamOutlet(StreamHost):
                 self._accept(self._listeners[fd])
 
     def _on_message(self, subscriber: Subscriber, message: list[Any]) -> None:
-        kind = message[0][:1]
+        kind, prefix = message[0][:1], bytes(message[0][1:])
         if subscriber.closed:
             return
-        if len(message) > 1 or kind not in (b"\0", b"\1"):
+        if len(message) == 1 and kind == b"\1":
+            self._subscribe(subscriber, prefix)
+        elif len(message) == 1 and kind == b"\0" and self._matching.has(subscriber, prefix):
+            self._unsubscribe(subscriber, prefix)
+        else:
             self._traffic.dropped_malformed_subscription += 1
-            return
-        prefix = bytes(message[0][1:])
-        if kind == b"\1":
+
+    def _subscribe(self, subscriber: Subscriber, prefix: bytes) -> None:
+        if not self._matching.has(subscriber, prefix):
             subscriber.prefix_bytes += len(prefix) + _PREFIX_COST
             if subscriber.prefix_bytes > _PREFIX_BYTES:
                 self._drop(subscriber)
-            else:
-                if self._matching.add(subscriber, prefix):
-                    self._changes.append((prefix, True))
-                self._forget_routes()
-            return
-        last = self._matching.remove(subscriber, prefix)
-        if last is None:
-            self._traffic.dropped_malformed_subscription += 1
-            return
-        subscriber.prefix_bytes -= len(prefix) + _PREFIX_COST
-        if last:
+                return
+            self._forget_routes()
+        if self._matching.add(subscriber, prefix):
+            self._changes.append((prefix, True))
+
+    def _unsubscribe(self, subscriber: Subscriber, prefix: bytes) -> None:
+        if self._matching.remove(subscriber, prefix):
             self._changes.append((prefix, False))
-        self._forget_routes()
+        if not self._matching.has(subscriber, prefix):
+            subscriber.prefix_bytes -= len(prefix) + _PREFIX_COST
+            self._forget_routes()
 
     def changes(self) -> list[Change]:
         if not self._changes:

@@ -11,6 +11,7 @@ number of prefixes; and topics are alike, so that who asks remembers the answers
 
 from __future__ import annotations
 
+from bisect import insort
 from collections import Counter
 from collections.abc import Hashable
 from typing import Generic, TypeVar
@@ -33,63 +34,67 @@ class Matching(Generic[T]):
     """
 
     def __init__(self) -> None:
-        self._subscribers: dict[bytes, dict[T, int]] = {}
-        self._prefixes: dict[T, set[bytes]] = {}
-        self._lengths: Counter[int] = Counter()
-        self._sorted: list[int] = []
+        self._subscribers: dict[bytes, dict[T, None]] = {}
+        self._prefixes: dict[T, dict[bytes, int]] = {}
+        self._lengths: list[int] = []
+        """Of all prefixes, each once, ascending."""
+        self._count_by_length: Counter[int] = Counter()
 
     def __len__(self) -> int:
         """How many different prefixes there are."""
         return len(self._subscribers)
 
+    def has(self, subscriber: T, prefix: bytes) -> bool:
+        """Whether it asked for this very prefix."""
+        return prefix in self._prefixes.get(subscriber, ())
+
     def add(self, subscriber: T, prefix: bytes) -> bool:
         """Whether nobody had this prefix before."""
-        subscribers = self._subscribers.get(prefix)
-        first = subscribers is None
-        if subscribers is None:
-            subscribers = self._subscribers[prefix] = {}
-            self._lengths[len(prefix)] += 1
-            if self._lengths[len(prefix)] == 1:
-                self._sorted = sorted(self._lengths)
-        subscribers[subscriber] = subscribers.get(subscriber, 0) + 1
-        self._prefixes.setdefault(subscriber, set()).add(prefix)
+        prefixes = self._prefixes.setdefault(subscriber, {})
+        prefixes[prefix] = prefixes.get(prefix, 0) + 1
+        first = prefix not in self._subscribers
+        if first:
+            self._subscribers[prefix] = {}
+            if not self._count_by_length[len(prefix)]:
+                insort(self._lengths, len(prefix))
+            self._count_by_length[len(prefix)] += 1
+        self._subscribers[prefix][subscriber] = None
         return first
 
-    def remove(self, subscriber: T, prefix: bytes) -> bool | None:
-        """Whether nobody has this prefix any more; None if the subscriber had not."""
-        subscribers = self._subscribers.get(prefix)
-        if subscribers is None or subscriber not in subscribers:
-            return None
-        subscribers[subscriber] -= 1
-        return not subscribers[subscriber] and self._forget(subscriber, prefix)
+    def remove(self, subscriber: T, prefix: bytes) -> bool:
+        """Whether nobody has this prefix any more. It must be one that the subscriber has."""
+        prefixes = self._prefixes[subscriber]
+        prefixes[prefix] -= 1
+        if prefixes[prefix]:
+            return False
+        del prefixes[prefix]
+        if not prefixes:
+            del self._prefixes[subscriber]
+        return self._forget(subscriber, prefix)
 
     def drop(self, subscriber: T) -> list[bytes]:
         """It is gone. The prefixes that nobody has any more."""
-        prefixes = sorted(self._prefixes.get(subscriber, ()))
+        prefixes = self._prefixes.pop(subscriber, {})
         return [prefix for prefix in prefixes if self._forget(subscriber, prefix)]
 
     def _forget(self, subscriber: T, prefix: bytes) -> bool:
         subscribers = self._subscribers[prefix]
         del subscribers[subscriber]
-        prefixes = self._prefixes[subscriber]
-        prefixes.discard(prefix)
-        if not prefixes:
-            del self._prefixes[subscriber]
         if subscribers:
             return False
         del self._subscribers[prefix]
-        self._lengths[len(prefix)] -= 1
-        if not self._lengths[len(prefix)]:
-            del self._lengths[len(prefix)]
-            self._sorted = sorted(self._lengths)
+        self._count_by_length[len(prefix)] -= 1
+        if not self._count_by_length[len(prefix)]:
+            del self._count_by_length[len(prefix)]
+            self._lengths.remove(len(prefix))
         return True
 
     def match(self, topic: bytes) -> tuple[T, ...]:
         """Who gets a message with this topic."""
-        found: dict[T, int] = {}
+        found: dict[T, None] = {}
         size = len(topic)
         table = self._subscribers
-        for length in self._sorted:
+        for length in self._lengths:
             if length > size:
                 break
             subscribers = table.get(topic[:length])
