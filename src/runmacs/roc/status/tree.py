@@ -235,21 +235,9 @@ class StatusTree(Mapping[str, Any]):
                 news.append(one)
             callbacks = list(self._callbacks.values())
             self._changed.notify_all()
-        for masks, callback in callbacks:
-            self._tell(news, masks, callback)
-
-    def _tell(
-        self, news: list[News], masks: tuple[str, ...], callback: Callable[[Update], None]
-    ) -> None:
         for one in news:
-            update = update_of(_within(one, masks))
-            if update or update.removed:
-                try:
-                    callback(update)
-                except Exception:
-                    threading.excepthook(
-                        threading.ExceptHookArgs([*sys.exc_info(), threading.current_thread()])
-                    )
+            for masks, callback in callbacks:
+                _tell(_within(one, masks), callback)
 
     # ---- the end
 
@@ -312,6 +300,17 @@ def _follow(owner: weakref.ref[StatusTree], subscription: Subscription) -> None:
         tree._on_pumped()
         del tree
     subscription.close()
+
+
+def _tell(news: News, callback: Callable[[Update], None]) -> None:
+    update = update_of(news)
+    if update or update.removed:
+        try:
+            callback(update)
+        except Exception:
+            threading.excepthook(
+                threading.ExceptHookArgs([*sys.exc_info(), threading.current_thread()])
+            )
 
 
 def _within(news: News, masks: tuple[str, ...]) -> News:
