@@ -42,7 +42,8 @@ def test_a_leaf_knows_its_age_source_and_description(broker: Endpoints) -> None:
         updater.describe("t", unit="°C", description="outside", limits=(-40, 50))
         updater.emit("t", 21.5)
         tree.wait_for("t", timeout=5)
-        leaf = wait_until(lambda: tree.leaf("t") if tree.leaf("t").unit else None)
+        wait_until(lambda: tree.leaf("t").unit)
+        leaf = tree.leaf("t")
         assert leaf.value == 21.5
         assert 0 <= leaf.age < 5
         assert abs(leaf.time - (time.time() - leaf.age)) < 1

@@ -102,7 +102,6 @@ class Broker:
         where = endpoints if isinstance(endpoints, Endpoints) else resolve_broker(endpoints)
         self._routing = Routing(ctx, where, self._core, self._answer, self._news, traffic)
         self.endpoints = self._routing.endpoints
-        self._restore()
         self._thread: threading.Thread | None = None
         self._stopped = False
 
@@ -124,6 +123,7 @@ class Broker:
 
         A broker runs once: to route again, make a new one.
         """
+        self._restore()
         try:
             self._routing.run()
         finally:

@@ -52,6 +52,7 @@ SILENCE = 5.0
 _SUBSCRIBE, _UNSUBSCRIBE = b"\1", b"\0"
 _ROUTES = 20_000
 _SOURCES = 10_000
+_DOUBT = 0.5
 _NO_HEAD = Head()
 
 
@@ -107,7 +108,7 @@ class Mirror:
         tree: the leaves.
         about: the descriptions of paths.
         sources: the state of each source that was heard of.
-        missed: updates that did not come one by one.
+        resyncs: how often changes may have been missed, and a later snapshot made up for it.
         up: whether the connection stands.
     """
 
@@ -117,7 +118,7 @@ class Mirror:
         self.tree: LeafTree[Known] = LeafTree()
         self.about: dict[str, dict[str, Any]] = {}
         self.sources: dict[str, SourceState] = {}
-        self.missed = 0
+        self.resyncs = 0
         self.up = False
         self._token = token
         self._first = snapshots
@@ -126,6 +127,7 @@ class Mirror:
         self._events: int | None = None
         self._plain = False
         self._heard = 0.0
+        self._doubted: float | None = None
         self._news: deque[News] = deque()
         self._routes: dict[bytes, tuple[str, list[_Mask]] | None] = {}
 
@@ -145,7 +147,7 @@ class Mirror:
         self.up = True
         self._plain = False
         self._events = None
-        self._heard = now
+        self._on_sign(now)
         topics = dict.fromkeys(topic for mask in self._masks for topic in subscriptions(mask.text))
         out += ([_SUBSCRIBE + topic] for topic in (*topics, statusmsg.SOURCE))
         for mask in self._masks:
@@ -263,14 +265,16 @@ class Mirror:
 
     # ---- what the broker says of it
 
+    def _on_sign(self, now: float) -> None:
+        self._heard, self._doubted = now, None
+
     def _on_beat(self, topic: bytes, beat: Beat, now: float, out: list[Any]) -> None:
-        self._heard = now
+        self._on_sign(now)
         for mask in self._masks:
             if mask.synced and topic == topic_under(statusmsg.BEAT, mask.text):
                 missing = beat.count - mask.base - mask.seen
                 lost = missing or beat.broker != self._broker or beat.events != self._events
                 if lost and not mask.token:
-                    self.missed += max(0, missing)
                     self._ask(mask, now, out)
 
     def _on_snapshot(self, topic: bytes, raw: Any, now: float, out: list[Any]) -> None:
@@ -286,10 +290,11 @@ class Mirror:
         mask.synced = True
         mask.base, mask.seen = snapshot.count, 0
         self._plain = False
-        self._heard = now
+        self._on_sign(now)
         self._broker, self._events = snapshot.broker, snapshot.events
         news = self._compare(mask.text, snapshot, now)
         news.missed = again
+        self.resyncs += again
         if (again or self._first) and (
             news.leaves or news.removed or news.sources or news.described
         ):
@@ -342,7 +347,8 @@ class Mirror:
         if not self.up:
             return None
         waiting = [mask.asked + PLAIN_AFTER for mask in self._masks if mask.token]
-        return min([self._heard + SILENCE, *waiting])
+        silence = self._heard + SILENCE if self._doubted is None else self._doubted + _DOUBT
+        return min([silence, *waiting])
 
     def tick(self, now: float, out: list[Any]) -> None:
         """Time has passed."""
@@ -353,9 +359,12 @@ class Mirror:
                 if not self._broker:
                     self._plain = True
                 self._ask(mask, now, out)
-        if now >= self._heard + SILENCE:
-            self._heard = now
-            if self._broker:
+        if now >= self._heard + SILENCE and not self._plain:
+            if self._doubted is None:
+                # It may be this program that stood still: read on first.
+                self._doubted = now
+            elif now >= self._doubted + _DOUBT:
+                self._heard, self._doubted = now, None
                 out.append(Reopen("the broker is silent"))
 
     def check(self) -> None:

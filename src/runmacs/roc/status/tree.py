@@ -162,7 +162,7 @@ class StatusTree(Mapping[str, Any]):
             stale=state is not None and state.stale,
             unit=about.get("unit"),
             description=about.get("description"),
-            limits=tuple(limits) if isinstance(limits, list) else None,  # type: ignore[arg-type]
+            limits=tuple(limits) if isinstance(limits, list) else None,
         )
 
     @property
@@ -171,9 +171,11 @@ class StatusTree(Mapping[str, Any]):
         return self._mirror.synced
 
     @property
-    def missed(self) -> int:
-        """Changes that did not come one by one, as this program was too slow."""
-        return self._mirror.missed
+    def resyncs(self) -> int:
+        """How often changes may have been missed one by one (this program was too slow, or the
+        connection broke), and the tree was compared with the broker's.
+        """
+        return self._mirror.resyncs
 
     # ---- waiting
 

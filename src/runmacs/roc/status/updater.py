@@ -110,10 +110,10 @@ class RocStatusUpdater:
 
             updater.describe("vnir.temperature", unit="°C", limits=(-10, 35))
         """
-        facts = {"unit": unit, "description": description, "limits": limits}
-        about = {name: fact for name, fact in facts.items() if fact is not None}
+        facts: dict[str, Any] = {"unit": unit, "description": description}
         if limits is not None:
-            about["limits"] = _checked_limits(limits)
+            facts["limits"] = _checked_limits(limits)
+        about = {name: fact for name, fact in facts.items() if fact is not None}
         if not path:
             raise ConfigError("The root of the status tree cannot be described; name a path.")
         encode_data(path, about)

@@ -98,9 +98,11 @@ class _Following:
         self._subscription = Subscription(ctx, self.endpoints, self._mirror)
 
     @property
-    def missed(self) -> int:
-        """Changes that were not given one by one, as this program read too slowly."""
-        return self._mirror.missed
+    def resyncs(self) -> int:
+        """How often changes may not have been given one by one: this program read too slowly,
+        or the connection broke. The update that follows has what is new since.
+        """
+        return self._mirror.resyncs
 
     def close(self) -> None:
         """End the iteration, from any thread."""
