@@ -109,8 +109,10 @@ def test_ten_thousand_updates_a_second(broker_process: BrokerProcess, spawn: Spa
         source.wait()
 
 
-def test_the_broker_restarts_under_load(broker_process: BrokerProcess, spawn: Spawner) -> None:
-    where = broker_process.endpoints
+def test_the_broker_restarts_under_load(nowhere: Endpoints, spawn: Spawner) -> None:
+    """It keeps the tree; so nothing that is known is told again."""
+    where = nowhere
+    first = start_broker(spawn, "--base-port", where.brokerBasePort)
     reader = spawn(READER, where.generalXPUB, "2", name="reader")
     reader.wait_for("follows")
     sources = [
@@ -119,7 +121,7 @@ def test_the_broker_restarts_under_load(broker_process: BrokerProcess, spawn: Sp
     ]
     with StatusTree(where) as tree:
         tree.wait_for("load.s1.number", lambda number: number > 500, timeout=30)
-    broker_process.child.kill()
+    first.child.kill()
     again = start_broker(spawn, "--base-port", where.brokerBasePort)
     for source in sources:
         source.wait_for("has emitted 2500", timeout=30)

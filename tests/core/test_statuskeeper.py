@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from runmacs.roc.core.news import NewsCore
-from runmacs.roc.core.statuskeeper import SILENCE, StatusLimits
+from runmacs.roc.core.statuskeeper import SETTLE, SILENCE, StatusLimits
 from runmacs.roc.wire.statusmsg import Snapshot, parse_message, topic_of
 
 
@@ -304,14 +304,30 @@ def test_a_tree_survives(desk: Desk) -> None:
     later.now = 5000.0
     later.core.restore(desk.status.saved(desk.now), 60.0, later.now)
     later.core.check()
+    assert later.subscribe(b"snapshot.t1.=") == [], "its source may know better"
+    assert later.subscribe(b"snapshot.t2.=") == []
+    later.core.on_unsubscribed(b"snapshot.t2.=", later.now)
+    assert later.beacon("s", host="h") == []
+    assert later.tick() == []
+    assert later.emit("a.b", 1, source="s", n=3, again=True, age=62.0) == []
+    later.beacon("s", host="h")
+    (message,) = later.tick()
+    assert message[0] == b"snapshot.t1.="
     assert later.values() == desk.values()
     assert later.snapshot().about == {"c": {"unit": "m"}}
     assert [leaf[3] for leaf in later.snapshot().leaves] == [62.0, 62.0]
-    assert not later.snapshot().sources["s"].stale, "it has a moment to be heard again"
-    assert later.emit("a.b", 1, source="s", n=3, again=True, age=62.0) == []
+    assert not later.snapshot().sources["s"].stale
     assert later.emit("a.b", 2, source="s", n=4)
-    later.tick(SILENCE + 1)
-    later.tick(SILENCE + 1)
+
+
+def test_sources_that_do_not_return_are_not_waited_for_longer(desk: Desk) -> None:
+    desk.emit("a", 1, source="s", n=1)
+    later = Desk()
+    later.core.restore(desk.status.saved(desk.now), 0.0, later.now)
+    assert later.subscribe(b"snapshot.t1.=") == []
+    assert later.tick(SETTLE - 0.1) == []
+    assert [topic for topic, _ in later.tick(0.1)] == [b"snapshot.t1.="]
+    later.tick(SILENCE)
     assert later.snapshot().sources["s"].stale
 
 

@@ -43,7 +43,7 @@ from .statustree import LeafTree
 
 __all__ = ["Known", "Mirror", "News"]
 
-PLAIN_AFTER = 1.0
+PLAIN_AFTER = 1.25
 """Seconds after which a broker that has sent no snapshot is taken for a plain forwarder."""
 
 SILENCE = 5.0

@@ -10,6 +10,8 @@ Rules:
   they keep their values. Who publishes without a head has no source, and is never stale.
 * Whoever subscribes to a snapshot gets it in the stream of updates, so that it contains
   all that came before it and nothing that comes after.
+* After a restart sources tell again what they have; until then, at most for `SETTLE`
+  seconds, snapshots wait, so that nobody gets older values than he had.
 * For each mask that somebody watches the updates are counted, and the count is told once
   a second: whoever received fewer has missed some.
 """
@@ -44,10 +46,13 @@ from ..wire.statusmsg import (
 )
 from .statustree import LeafTree
 
-__all__ = ["SILENCE", "Leaf", "Saved", "Source", "StatusKeeper", "StatusLimits"]
+__all__ = ["SETTLE", "SILENCE", "Leaf", "Saved", "Source", "StatusKeeper", "StatusLimits"]
 
 SILENCE = 2.5
 """Seconds after which a source that does not beat is stale."""
+
+SETTLE = 1.0
+"""Seconds that a broker with a past waits for its sources before it sends snapshots."""
 
 BEAT = 1.0
 """Seconds between two beats of a mask."""
@@ -83,12 +88,13 @@ class StatusCounters:
 class Source:
     """Somebody who publishes updates with a head, and beats."""
 
-    __slots__ = ("heard", "id", "leaves", "n", "stale", "state")
+    __slots__ = ("beacons", "heard", "id", "leaves", "n", "stale", "state")
 
     def __init__(self, name: str, now: float) -> None:
         self.id = name
         self.heard = now
         self.n = 0
+        self.beacons = 0
         self.leaves = 0
         self.stale = False
         self.state = SourceState()
@@ -138,6 +144,9 @@ class StatusKeeper:
         self._routes: dict[bytes, tuple[str, list[_Watch]] | None] = {}
         self._next_beat = 0.0
         self._next_look = 0.0
+        self._settled_at: float | None = None
+        self._awaited: set[str] = set()
+        self._snapshots: dict[bytes, str] = {}
 
     # ---- updates
 
@@ -356,6 +365,9 @@ class StatusKeeper:
         if source is None:
             return
         source.heard = now
+        source.beacons += 1
+        if source.beacons > 1:
+            self._awaited.discard(source.id)  # it has told again what it has
         state = SourceState(beacon.node, beacon.host, beacon.pid, source.stale)
         if beacon.end or source.stale or state != source.state:
             source.state = state
@@ -380,7 +392,9 @@ class StatusKeeper:
         if topic.startswith(statusmsg.SNAPSHOT):
             name = topic[len(statusmsg.SNAPSHOT) :].partition(b".")[2]
             mask = _mask_in(name)
-            if mask is not None:
+            if mask is not None and self._settled_at is not None:
+                self._snapshots[topic] = mask
+            elif mask is not None:
                 out.append([topic, encode_json(self.snapshot_of(mask, now))])
         elif topic.startswith(statusmsg.BEAT):
             mask = _mask_in(topic[len(statusmsg.BEAT) :])
@@ -394,6 +408,7 @@ class StatusKeeper:
 
     def on_unsubscribed(self, topic: bytes, now: float) -> None:
         """The last one who was subscribed to a topic is gone."""
+        self._snapshots.pop(topic, None)
         if topic.startswith(statusmsg.BEAT):
             mask = _mask_in(topic[len(statusmsg.BEAT) :])
             if mask is not None and self._watches.pop(mask, None) is not None:
@@ -439,12 +454,19 @@ class StatusKeeper:
 
     def next_deadline(self) -> float | None:
         """When `tick` should come at the latest."""
+        if self._settled_at is not None and self._snapshots:
+            return self._settled_at if self._awaited else 0.0
         if self._watches:
             return min(self._next_beat, self._next_look)
         return self._next_look if self.sources else None
 
     def tick(self, now: float, out: list[Message]) -> None:
         """Time has passed: tell the counts, and see which sources are silent."""
+        if self._settled_at is not None and (not self._awaited or now >= self._settled_at):
+            self._settled_at = None
+            for topic, mask in self._snapshots.items():
+                out.append([topic, encode_json(self.snapshot_of(mask, now))])
+            self._snapshots.clear()
         if self._watches and now >= self._next_beat:
             self._next_beat = now + BEAT
             for mask, watch in self._watches.items():
@@ -485,10 +507,14 @@ class StatusKeeper:
             if source is not None:
                 source.state = state
                 source.stale = state.stale
+                if not state.stale:
+                    self._awaited.add(name)
         for path, form, name, n, age in saved.leaves:
             if path_problem(path) is None and not reserved(path) and not self._full([(path, 0)]):
                 self._put(path, Leaf(form, self.sources.get(name), n, now - age - elapsed))
         self.about.update(saved.about)
+        if self._awaited:
+            self._settled_at = now + SETTLE
 
     def check(self) -> None:
         """Every invariant."""

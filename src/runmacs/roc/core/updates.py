@@ -7,7 +7,8 @@ Rules:
 * The last value of each leaf is remembered. When the connection stands again they are sent
   again, with their number and age: the broker takes what it does not have. So what was lost
   on a broken connection, or with a broker, comes back by itself.
-* Updates are numbered. A beacon tells once a second that the source is alive.
+* Updates are numbered. A beacon tells once a second that the source is alive; one comes
+  first on each connection, and one when all was sent again.
 
 It is a feed: a publisher's thread asks it for messages. Whoever uses it from several
 threads holds a lock.
@@ -86,6 +87,7 @@ class UpdateSource:
         self._n = 0
         self._up = False
         self._next_beacon: float | None = None
+        self._telling = False
         self._ending = False
 
     # ---- what the program says
@@ -145,6 +147,7 @@ class UpdateSource:
         self._up = True
         self._next_beacon = now
         self._again = deque(self._all_again(now))
+        self._telling = True
 
     def _all_again(self, now: float) -> Iterator[list[bytes]]:
         for path, gone in self._removed.items():
@@ -158,7 +161,7 @@ class UpdateSource:
 
     def link_down(self, now: float) -> None:
         """The connection is gone, and what it held."""
-        self._up = False
+        self._up = self._telling = False
         self._again.clear()
 
     def next_deadline(self) -> float | None:
@@ -181,8 +184,14 @@ class UpdateSource:
         if self._next_beacon is not None and now >= self._next_beacon:
             self._next_beacon = now + BEACON
             messages.append(self._sign())
-        while room > 0 and (self._again or self._queue):
-            message = self._again.popleft() if self._again else self._send()
+        while room > 0 and (self._again or self._queue or self._telling):
+            if self._again:
+                message = self._again.popleft()
+            elif self._telling:
+                self._telling = False
+                message = self._sign()
+            else:
+                message = self._send()
             room -= sum(map(len, message)) + _OVERHEAD
             messages.append(message)
         if self._ending and not (self._again or self._queue):
