@@ -119,11 +119,13 @@ class PublishingLink:
     """
 
     PATIENCE = 1.0
+    HURRY = 0.25
+    """Seconds that it waits for a subscription, after the handshake, when time is short."""
 
     def __init__(self, link: Link, patient: bool = False) -> None:
         self._link = link
         self.fds = link.fds
-        self._patience = float("inf") if patient else self.PATIENCE
+        self._patience = None if patient else self.PATIENCE
         self._since: float | None = None
         self.up = False
 
@@ -151,14 +153,14 @@ class PublishingLink:
                 changes.append(False)
             self._since = now if up else None
         listened |= self._read()
-        if (
-            self._since is not None
-            and not self.up
-            and (listened or now - self._since >= self._patience)
-        ):
+        if self._since is not None and not self.up and (listened or self._has_waited(now)):
             self.up = True
             changes.append(True)
         return changes
+
+    def _has_waited(self, now: float) -> bool:
+        due = self.next_deadline()
+        return due is not None and now >= due
 
     def _read(self) -> bool:
         """Whether there was a subscription in what has come. Which one matters not."""
@@ -169,12 +171,14 @@ class PublishingLink:
 
     def next_deadline(self) -> float | None:
         """When `changes` should be asked, whether or not there was a signal."""
-        if self._since is not None and not self.up and self._patience == self.PATIENCE:
+        if self._since is not None and not self.up and self._patience is not None:
             return self._since + self._patience
         return self._link.next_deadline()
 
     def hurry(self) -> None:
         """Connect now, if ever."""
+        if self._patience is not None:
+            self._patience = self.HURRY
         self._link.hurry()
 
     def close(self, linger: float = 0.0) -> None:

@@ -227,7 +227,7 @@ class Publisher:
             order = self._orders.popleft()
             if isinstance(order, _Farewell):
                 self._farewells.append(order)
-                if self._link is not None and not self._link.up:
+                if self._link is not None:
                     order.rounds = self._link.rounds
                     self._link.hurry()
             else:
@@ -273,6 +273,8 @@ class Publisher:
             self._open_at = now + _OPEN_AGAIN
             return None
         assert self._waker is not None
+        if self._farewells:
+            link.hurry()
         self._departed = False
         self._link = link
         self._gate = Gate(*link.fds, self._waker.fd, eager=False)
