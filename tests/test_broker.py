@@ -286,6 +286,36 @@ def test_stats(desk: Desk) -> None:
     }
 
 
+def test_stats_of_publications(desk: Desk) -> None:
+    stats = desk.client["roc.broker"].stats
+    with (
+        zmq.Context() as context,
+        context.socket(zmq.XPUB) as publisher,
+        context.socket(zmq.SUB) as subscriber,
+        context.socket(zmq.XSUB) as rude,
+    ):
+        for socket in (publisher, subscriber, rude):
+            socket.linger = 0
+        publisher.connect(desk.endpoints.generalXSUB)
+        subscriber.connect(desk.endpoints.generalXPUB)
+        rude.connect(desk.endpoints.generalXPUB)
+        rude.send(b"nonsense")
+        subscriber.subscribe(b"a")
+        wait_until(lambda: stats()["dropped_malformed_subscription"] == 1)
+        wait_until(lambda: (stats()["publishers"], stats()["subscribers"]) == (1, 2))
+
+        def arrives() -> bool:
+            publisher.send_multipart([b"a", b"1"])
+            publisher.send_multipart([b"b", b"1"])
+            return bool(subscriber.poll(20))
+
+        wait_until(arrives)
+        found = stats()
+        assert found["publications_taken"] >= 2 * found["publications_passed_on"] > 0
+        assert found["dropped_subscriber_full"] == 0
+    wait_until(lambda: (stats()["publishers"], stats()["subscribers"]) == (0, 0))
+
+
 def test_asked_while_all_servers_are_busy(desk: Desk) -> None:
     """What the broker is asked itself waits for nobody."""
     desk.serve(Camera())

@@ -62,11 +62,11 @@ def test_each_value_has_its_source(monkeypatch: pytest.MonkeyPatch, write: Write
     monkeypatch.setenv("ROC_LOG_LEVEL", "debug")
     lines = settings_as_toml(configuration({"base_port": "6000"})).splitlines()
     assert lines[:5] == [
-        'broker = "127.0.0.1:5555"  # default',
-        f'bind = "labor"             # {path}, line 1',
-        "base_port = 6000           # --base-port",
-        'transport = "tcp"          # default',
-        'log_level = "debug"        # ROC_LOG_LEVEL',
+        'broker = "127.0.0.1:5555"   # default',
+        f'bind = "labor"              # {path}, line 1',
+        "base_port = 6000            # --base-port",
+        'transport = "tcp"           # default',
+        'log_level = "debug"         # ROC_LOG_LEVEL',
     ]
 
 

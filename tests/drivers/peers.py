@@ -1,4 +1,5 @@
-"""The other end of a connection, in a test's hand; and a link driven as its owners do it."""
+"""The other end of a connection, in a test's hand; and links, fronts and news driven as their
+owners do it."""
 
 from __future__ import annotations
 
@@ -12,10 +13,15 @@ from runmacs.roc import Endpoints
 from runmacs.roc._drivers.clock import now as clock
 from runmacs.roc._drivers.fronts import StreamFront
 from runmacs.roc._drivers.gates import Gate, Poller
+from runmacs.roc._drivers.hosting import see_off
+from runmacs.roc._drivers.news import News
+from runmacs.roc._drivers.outlet import StreamOutlet
 from runmacs.roc._drivers.streams import StreamLink
+from runmacs.roc.core.news import NewsCore
+from runmacs.roc.core.traffic import Traffic
 from runmacs.roc.wire import zmtp
 
-__all__ = ["DrivenFront", "DrivenLink", "Peer", "loopback_listener"]
+__all__ = ["DrivenFront", "DrivenLink", "DrivenNews", "Peer", "loopback_listener"]
 
 
 def loopback_listener(backlog: int = 10) -> tuple[socket.socket, Endpoints]:
@@ -33,7 +39,7 @@ class Peer:
     def __init__(self, sock: socket.socket, kind: bytes = b"DEALER", identity: bytes = b"") -> None:
         self.sock = sock
         sock.settimeout(5)
-        self.decoder = zmtp.Decoder(1 << 30, (b"DEALER", b"ROUTER"))
+        self.decoder = zmtp.Decoder(1 << 30, (b"DEALER", b"ROUTER", b"XSUB", b"XPUB"))
         self.messages: list[list[bytes]] = []
         self.hello = zmtp.GREETING + _ready(kind, identity)
 
@@ -206,4 +212,98 @@ class DrivenFront:
 
     def close(self) -> None:
         self.front.close()
+        self.poller.close()
+
+
+class DrivenNews:
+    """The broker's publications with their poller."""
+
+    def __init__(self, core: NewsCore | None = None, limit: int = 8 * 1024 * 1024) -> None:
+        self.poller = Poller()
+        self.traffic = Traffic()
+        self.endpoints = Endpoints("127.0.0.1", 0)
+        core = core or NewsCore("b1")
+        self.news = News(self.poller, None, self.endpoints, core, self.traffic, limit)
+        while not self._bind():
+            pass
+        self.calls_flow = False
+        self.busy = False
+
+    def _bind(self) -> bool:
+        """Whether the ports after one that is free were free as well."""
+        probe, self.endpoints = loopback_listener()
+        probe.close()
+        try:
+            self.news.intake.bind(self.endpoints)
+            self.news.outlet.bind(self.endpoints)
+        except OSError:
+            self.news.intake.unbind(self.endpoints)
+            return False
+        return True
+
+    def turn(self, timeout: float = 0.0, now: float | None = None) -> None:
+        """One turn. With ``now``, the time that its sides are told after it."""
+        ready = self.poller.wait(0.0 if self.busy else timeout)
+        self.busy = self.news.turn(ready, self.calls_flow)
+        if now is not None:
+            self.news.intake.look_after(now)
+            self.news.outlet.look_after(now)
+
+    def until(self, condition: Callable[[], object], what: str, timeout: float = 5.0) -> None:
+        end = clock() + timeout
+        while not condition():
+            if clock() > end:
+                raise AssertionError(f"not within {timeout} s: {what}")
+            self.turn(0.02)
+
+    def _connect(self, offset: int, kind: bytes) -> Peer:
+        place = (self.endpoints.brokerAddress, self.endpoints.brokerBasePort + offset)
+        return Peer.to(place, kind)
+
+    def publisher(self, kind: bytes = b"PUB") -> Peer:
+        """One that has shaken hands, and has been asked for everything."""
+        peer = self._connect(1, kind)
+        known = self.traffic.publishers or 0
+        peer.sock.sendall(peer.hello)
+        self.until(lambda: (self.traffic.publishers or 0) > known, "the handshake")
+        assert peer.receive() == [b"\x01"]
+        return peer
+
+    def subscriber(self, *prefixes: bytes, kind: bytes = b"SUB") -> Peer:
+        """One that has shaken hands, and gets what begins so."""
+        peer = self._connect(2, kind)
+        known = self.traffic.subscribers or 0
+        peer.sock.sendall(peer.hello)
+        self.until(lambda: (self.traffic.subscribers or 0) > known, "the handshake")
+        while not peer.decoder.up:
+            peer.read()
+        for prefix in prefixes:
+            peer.send(b"\x01" + prefix)
+        if prefixes:
+            subscribed = set(prefixes)
+            own = peer.sock.getsockname()
+            self.until(lambda: subscribed <= self._subscribed(own), "the subscriptions")
+        return peer
+
+    def _subscribed(self, place: Any) -> set[bytes]:
+        """What the peer at this place has subscribed to."""
+        outlet = self.news.outlet
+        assert isinstance(outlet, StreamOutlet)
+        for connection in outlet._connections.values():
+            if connection._sock.getpeername() == place:
+                return set(outlet._matching._prefixes.get(connection, ()))
+        return set()
+
+    def expect(self, peer: Peer, *messages: list[bytes]) -> None:
+        """It gets these, in this order, and nothing else yet."""
+        self.until(lambda: self._has(peer, len(messages)), f"{len(messages)} messages")
+        got, peer.messages = peer.messages, []
+        assert got == list(messages)
+
+    def _has(self, peer: Peer, count: int) -> bool:
+        peer.is_over()
+        return len(peer.messages) >= count
+
+    def close(self) -> None:
+        see_off(self.poller, self.news.part())
         self.poller.close()

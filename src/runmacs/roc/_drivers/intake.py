@@ -27,16 +27,21 @@ __all__ = ["Batch", "Intake", "StreamIntake", "ZmqIntake"]
 
 _EVERYTHING = b"\x01"
 _DRAIN = 64
+_LARGE = 1024 * 1024
 
 
 class Batch:
-    """Messages of one publisher in a row, and the bytes that they came in."""
+    """What one publisher had: messages in a row, and the bytes that they came in.
 
-    __slots__ = ("messages", "passage")
+    ``size`` is about how many bytes were read for it.
+    """
 
-    def __init__(self, messages: list[list[bytes]], passage: Passage) -> None:
+    __slots__ = ("messages", "passage", "size")
+
+    def __init__(self, messages: list[list[bytes]], passage: Passage, size: int) -> None:
         self.messages = messages
         self.passage = passage
+        self.size = size
 
 
 class Intake(Protocol):
@@ -97,12 +102,14 @@ class StreamIntake(StreamHost):
             messages = self._read_once(connection, size, passage)
             if messages is None:
                 continue
+            read = len(passage.data)
             if connection.more:
                 self._unread[fd] = connection
+                read = read or _LARGE  # into a frame of its own
             large = len(passage.data) > Decoder.IN_PLACE
             for message in messages if large else messages[: len(messages) - len(passage.ends)]:
                 _own(message)
-            return Batch(messages, passage)  # type: ignore[arg-type]
+            return Batch(messages, passage, read)  # type: ignore[arg-type]
         return None
 
     def _welcome(self, connection: Connection) -> bool:
@@ -166,15 +173,16 @@ class ZmqIntake:
         if not self._unread:
             return None
         messages: list[list[bytes]] = []
-        while len(messages) < _DRAIN and size > 0:
+        read = 0
+        while len(messages) < _DRAIN and read < size:
             message = receive(self._socket)
             if message is None:
                 self._unread = False
                 break
             _own(message)
             messages.append(message)
-            size -= sum(map(len, message))
-        return Batch(messages, Passage())
+            read += sum(map(len, message))
+        return Batch(messages, Passage(), read)
 
     def publishers(self) -> int | None:
         return None

@@ -25,15 +25,17 @@ from .outlet import Outlet, StreamOutlet, ZmqOutlet
 
 __all__ = ["News"]
 
-_PORTION, _CHUNK = 0.002, 32 * 1024
-"""Seconds that a turn may take publications for, and bytes of one read."""
+_PORTION = (0.002, 256 * 1024, 32 * 1024)
+"""Seconds and bytes that a turn may take publications for, and bytes of one read."""
 
-_SMALL_PORTION, _SMALL_CHUNK = 0.0003, 4 * 1024
+_PORTION_AMONG_CALLS = (0.0003, 64 * 1024, 4 * 1024)
 """The same while calls flow."""
 
 
 class News:
-    """The broker's publications. ``traffic`` counts them."""
+    """The broker's publications. ``traffic`` counts them; ``limit`` is how many bytes may wait
+    for one subscriber.
+    """
 
     def __init__(
         self,
@@ -42,6 +44,7 @@ class News:
         endpoints: Endpoints,
         core: NewsCore,
         traffic: Traffic,
+        limit: int,
     ) -> None:
         self.core = core
         self._traffic = traffic
@@ -51,7 +54,7 @@ class News:
             self.intake = ZmqIntake(poller, ctx, endpoints)
             self.outlet = ZmqOutlet(poller, ctx, endpoints, traffic)
         else:
-            self.intake, self.outlet = StreamIntake(poller), StreamOutlet(poller, traffic)
+            self.intake, self.outlet = StreamIntake(poller), StreamOutlet(poller, traffic, limit)
 
     def turn(self, ready: Iterable[int], calls_flow: bool) -> bool:
         """Take what has come, and pass it on; True if there may be more."""
@@ -84,11 +87,12 @@ class News:
                 self.core.on_unsubscribed(topic, now)
 
     def _take(self, now: float, out: list[list[bytes]], calls_flow: bool) -> None:
-        portion, size = (_SMALL_PORTION, _SMALL_CHUNK) if calls_flow else (_PORTION, _CHUNK)
-        end = now + portion
+        seconds, left, chunk = _PORTION_AMONG_CALLS if calls_flow else _PORTION
+        end = now + seconds
         on_publication = self.core.on_publication
-        while now < end and (batch := self.intake.take(size)) is not None:
+        while now < end and left > 0 and (batch := self.intake.take(chunk)) is not None:
             messages = batch.messages
+            left -= batch.size
             self._traffic.publications_taken += len(messages)
             for message in messages:
                 on_publication(message, now, out)

@@ -5,8 +5,8 @@ Rules:
 * A message goes to a connection once, if its topic begins with any of that one's prefixes.
 * What came as bytes goes out as bytes: messages that lie back to back and have the same
   takers are one piece, and nothing is encoded that was not changed.
-* A subscriber that does not read: 8 MiB wait for it; what comes then is dropped for it alone,
-  and counted, until its queue has drained below half.
+* A subscriber that does not read: so many bytes wait for it; what comes then is dropped for
+  it alone, and counted, until its queue has drained below half.
 * What is no subscription is dropped and counted. One with prefixes of over 4 MiB, each counted with
   256 bytes more, is cut off: going through them would delay others.
 """
@@ -32,9 +32,6 @@ from .sockets import descriptor, has_message, receive, send, tune
 from .streams import Connection
 
 __all__ = ["Change", "Outlet", "StreamOutlet", "ZmqOutlet"]
-
-_SUBSCRIBER_BYTES = 8 * 1024 * 1024
-"""Bytes that may wait for a subscriber; what comes then is dropped for it."""
 
 _PREFIX_BYTES = 4 * 1024 * 1024
 _PREFIX_COST = 256
@@ -114,14 +111,15 @@ class Route:
 
 
 class StreamOutlet(StreamHost):
-    """An XPUB on plain sockets."""
+    """An XPUB on plain sockets. ``limit`` is how many bytes may wait for a subscriber."""
 
     OWN_TYPE = b"XPUB"
     PEERS = (b"SUB", b"XSUB")
 
-    def __init__(self, poller: Poller, traffic: Traffic) -> None:
+    def __init__(self, poller: Poller, traffic: Traffic, limit: int) -> None:
         super().__init__(poller)
         self._traffic = traffic
+        self._limit = limit
         self._matching: Matching[Subscriber] = Matching()
         self._routes: dict[bytes, Route] = {}
         self._same: dict[tuple[Subscriber, ...], Route] = {}
@@ -279,9 +277,8 @@ class StreamOutlet(StreamHost):
     def _flush_one(self, subscriber: Subscriber) -> None:
         subscriber.settle()
         super()._flush_one(subscriber)
-        if subscriber.full != (
-            subscriber.queued > (_SUBSCRIBER_BYTES // 2 if subscriber.full else _SUBSCRIBER_BYTES)
-        ):
+        limit = self._limit // 2 if subscriber.full else self._limit
+        if subscriber.full != (subscriber.queued > limit):
             subscriber.full = not subscriber.full
             self._forget_routes()
 

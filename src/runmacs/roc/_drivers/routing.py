@@ -73,7 +73,8 @@ class Routing:
         # Inproc lives in libzmq, in the context that the peers use.
         self._context = context(ctx) if endpoints.transport == "inproc" else None
         self.front = self._front(endpoints)
-        self.news = News(self._poller, self._context, endpoints, news, traffic)
+        limit = core.limits.subscriber_bytes
+        self.news = News(self._poller, self._context, endpoints, news, traffic, limit)
         try:
             self.endpoints = self._bind(endpoints)
         except BaseException:

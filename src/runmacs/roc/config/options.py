@@ -232,4 +232,11 @@ OPTIONS: Final = _by_name(
         "where rocbroker keeps the status over its own restart; none keeps nothing",
         "FILE",
     ),
+    Option(
+        "subscriber_bytes",
+        8 * 1024 * 1024,
+        "how many bytes of publications may wait for a subscriber; it does not get what comes then",
+        "N",
+        least=1,
+    ),
 )

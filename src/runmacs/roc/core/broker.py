@@ -41,7 +41,7 @@ _ANSWERED_AT_STOP = 10_000
 
 @dataclass(frozen=True)
 class Limits:
-    """How much the broker keeps for others; over it, a call is refused."""
+    """How much the broker keeps for others; over it, a call is refused, a publication dropped."""
 
     calls_per_object: int = 10_000
     bytes_waiting: int = 512 * 1024 * 1024
@@ -50,6 +50,8 @@ class Limits:
     """Seconds that a call without a time to live may wait."""
     longest_wait: float = 3600.0
     """Seconds that any call may wait, whatever its time to live."""
+    subscriber_bytes: int = 8 * 1024 * 1024
+    """Bytes of publications that may wait for a subscriber; what comes then it does not get."""
 
 
 @dataclass

@@ -6,10 +6,11 @@ import sys
 import threading
 import time
 import weakref
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from .._drivers.clock import now as clock
 from .._drivers.forking import register
@@ -30,6 +31,8 @@ __all__ = ["StatusLeaf", "StatusTree"]
 
 
 _TURN = 1.0
+
+_Callback: TypeAlias = tuple[tuple[str, ...], Callable[["Update"], None]]
 
 
 @dataclass(frozen=True)
@@ -87,10 +90,11 @@ class StatusTree(Mapping[str, Any]):
         self.masks = mask_of(mask)
         self._mirror = Mirror(self.masks, new_token)
         self._changed = threading.Condition()
-        self._callbacks: dict[int, tuple[tuple[str, ...], Callable[[Update], None]]] = {}
+        self._callbacks: dict[int, _Callback] = {}
         self._numbers = 0
         self._inherited = False
-        reader = _Guarded(self._mirror, self._changed)
+        self._untold: deque[tuple[News, list[_Callback]]] = deque()
+        reader = _Guarded(self._mirror, self._changed, self._untold, self._callbacks)
         self._subscription = Subscription(ctx, self.endpoints, reader)
         register(self)
         followed = weakref.ref(self), self._subscription
@@ -231,15 +235,13 @@ class StatusTree(Mapping[str, Any]):
     # ---- the thread
 
     def _on_pumped(self) -> None:
-        news: list[News] = []
+        """Call who asked for it before this news came."""
         with self._changed:
-            while (one := self._mirror.take()) is not None:
-                news.append(one)
-            callbacks = list(self._callbacks.values())
             self._changed.notify_all()
-        for one in news:
+        while self._untold:
+            news, callbacks = self._untold.popleft()
             for masks, callback in callbacks:
-                _tell(_within(one, masks), callback)
+                _tell(_within(news, masks), callback)
 
     # ---- the end
 
@@ -326,9 +328,17 @@ def _within(news: News, masks: tuple[str, ...]) -> News:
 class _Guarded:
     """The mirror as the subscription's reader, so that others may look at it."""
 
-    def __init__(self, mirror: Mirror, lock: threading.Condition) -> None:
+    def __init__(
+        self,
+        mirror: Mirror,
+        lock: threading.Condition,
+        untold: deque[tuple[News, list[_Callback]]],
+        callbacks: dict[int, _Callback],
+    ) -> None:
         self._mirror = mirror
         self._lock = lock
+        self._untold = untold
+        self._callbacks = callbacks
         self.next_deadline = mirror.next_deadline
 
     def link_up(self, now: float, out: list[Any]) -> None:
@@ -342,6 +352,9 @@ class _Guarded:
     def on_frames(self, frames: list[Any], now: float, out: list[Any]) -> None:
         with self._lock:
             self._mirror.on_frames(frames, now, out)
+            while (news := self._mirror.take()) is not None:
+                if self._callbacks:
+                    self._untold.append((news, list(self._callbacks.values())))
 
     def tick(self, now: float, out: list[Any]) -> None:
         with self._lock:
