@@ -27,7 +27,6 @@ __all__ = ["Batch", "Intake", "StreamIntake", "ZmqIntake"]
 
 _EVERYTHING = b"\x01"
 _DRAIN = 64
-_LARGE = 1024 * 1024
 
 
 class Batch:
@@ -102,14 +101,12 @@ class StreamIntake(StreamHost):
             messages = self._read_once(connection, size, passage)
             if messages is None:
                 continue
-            read = len(passage.data)
             if connection.more:
                 self._unread[fd] = connection
-                read = read or _LARGE  # into a frame of its own
             large = len(passage.data) > Decoder.IN_PLACE
             for message in messages if large else messages[: len(messages) - len(passage.ends)]:
                 _own(message)
-            return Batch(messages, passage, read)  # type: ignore[arg-type]
+            return Batch(messages, passage, connection.got)  # type: ignore[arg-type]
         return None
 
     def _welcome(self, connection: Connection) -> bool:

@@ -54,13 +54,14 @@ class Connection:
     Attributes:
         fd: the socket's descriptor.
         rid: a routing id, for whoever has many connections.
+        got: bytes that the last read has brought.
         queued: bytes that wait to be sent.
         more: whether the last read may have left something to read.
         closed: whether `close` was called.
     """
 
-    __slots__ = ("_memory", "_out", "_shut", "_sock", "closed", "decoder", "fd", "more",
-                 "queued", "rid")  # fmt: skip
+    __slots__ = ("_memory", "_out", "_shut", "_sock", "closed", "decoder", "fd", "got",
+                 "more", "queued", "rid")  # fmt: skip
 
     def __init__(
         self,
@@ -77,6 +78,7 @@ class Connection:
         self.decoder = Decoder(limit, peers, memory)
         self.closed = False
         self.more = False
+        self.got = 0
         self.queued = 0
         self._shut = False
         self._out: deque[Frame] = deque()
@@ -104,10 +106,12 @@ class Connection:
             data = self._sock.recv(size)
         except _AGAIN:
             self.more = False
+            self.got = 0
             return []
         if not data:
             raise _closed_by_peer()
-        self.more = len(data) == size
+        self.got = len(data)
+        self.more = self.got == size
         messages = decoder.feed(data, passage)
         if decoder.pings:
             self._answer_pings(decoder.pings)
@@ -118,6 +122,7 @@ class Connection:
             count = self._sock.recv_into(chunk)
         if not count:
             raise _closed_by_peer()
+        self.got = count
         self.more = True
         return count
 
