@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from runmacs.roc.core.news import NewsCore
-from runmacs.roc.core.statuskeeper import SETTLE, SILENCE, StatusLimits
+from runmacs.roc.core.statuskeeper import StatusLimits
+from runmacs.roc.core.statussources import SETTLE, SILENCE
 from runmacs.roc.wire.statusmsg import Snapshot, parse_message, topic_of
 
 
@@ -224,7 +225,7 @@ def test_a_source_without_leaves_is_forgotten(desk: Desk) -> None:
         desk.emit("a", number, source=f"s{number}", n=1)
         desk.beacon(f"s{number}", end=True)
     desk.tick(1.0)
-    assert set(desk.status.sources) == {"s99"}
+    assert set(desk.status.sources.states()) == {"s99"}
 
 
 # --- subscribers ----------------------------------------------------------------------------

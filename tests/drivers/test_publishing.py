@@ -92,8 +92,8 @@ def test_feeds_share_a_connection_and_have_their_turns(
         publisher.wake()
         came: list[list[int]] = [[], [], [], []]
         for total in range(800):
-            who, number, _ = broker.receive()
-            came[int(who)].append(int(number))
+            who, text, _ = broker.receive()
+            came[int(who)].append(int(text))
             if total == 400:
                 assert min(map(len, came)) > 50, "some had no turn"
         assert came == [list(range(200))] * 4
