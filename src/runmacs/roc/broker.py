@@ -58,8 +58,8 @@ class Broker:
     Args:
         endpoints: where to bind. Base port 0 picks three consecutive free ports;
             ``self.endpoints`` then tells which.
-        ctx: a ZeroMQ context to use (inproc needs the one that the peers use); it is never
-            terminated here.
+        ctx: the ZeroMQ context that the peers use, for inproc, which is the only transport that
+            needs one; it is never terminated here.
         limits, status_limits: how much it keeps.
         state_file: where it keeps the status tree over its own restart; None keeps none.
 
