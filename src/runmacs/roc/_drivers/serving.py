@@ -361,7 +361,8 @@ class Serving:
         name = self.core.object_id
         if state != before and "standby" in (state, before):
             fate = "stands by; another server has it" if state == "standby" else "serves now"
-            self._tell(f"{name}: this server {fate}.")
+            if self._on_state is None:  # else the program itself is told
+                self._tell(f"{name}: this server {fate}.")
         elif self._told_waiting or self.accepted.is_set():
             self._tell(f"{name}: the broker at {self.endpoints.rocBroker} has it.")
         self._told_waiting = True
