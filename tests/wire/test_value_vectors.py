@@ -8,6 +8,7 @@ import uuid
 from collections.abc import Callable
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -101,6 +102,7 @@ BUILDERS: dict[str, Callable[[dict[str, Any]], Any]] = {
     "int": lambda value: int(value["value"]),
     "float": lambda value: float(value["value"]),
     "decimal": lambda value: Decimal(value["value"]),
+    "fraction": lambda value: Fraction(value["value"]),
     "uuid": lambda value: uuid.UUID(value["value"]),
     "date": lambda value: date.fromisoformat(value["value"]),
     "time": lambda value: time.fromisoformat(value["value"]),

@@ -12,7 +12,7 @@ A form is a tree that JSON can say without loss. Rules:
 * What would not arrive equal is refused, never bent.
 * Containers are copied before they are looked at, so another thread that goes
   on changing them cannot make a message that contradicts itself.
-* numpy, decimal, uuid and pathlib are not imported here: a value of theirs can
+* numpy, decimal, fractions, uuid and pathlib are not imported here: a value of theirs can
   only exist where somebody else has done so.
 """
 
@@ -197,6 +197,13 @@ def _text(name: str) -> Coder:
         return {TAG: name, "value": str(value)}
 
     return coder
+
+
+def _fraction(value: Any, level: int, buffers: list[Buffer]) -> object:
+    try:
+        return {TAG: "fraction", "value": f"{value.numerator}/{value.denominator}"}
+    except ValueError:  # Python itself does not write so many digits
+        raise Refused("a Fraction of thousands of digits; send a float") from None
 
 
 def _path(value: Any, level: int, buffers: list[Buffer]) -> object:
@@ -426,6 +433,7 @@ _ELSEWHERE: tuple[tuple[str, str, Coder], ...] = (
     ("numpy", "ndarray", _array),
     ("numpy", "generic", _scalar),
     ("decimal", "Decimal", _text("decimal")),
+    ("fractions", "Fraction", _fraction),
     ("uuid", "UUID", _text("uuid")),
     ("pathlib", "PurePath", _path),
 )

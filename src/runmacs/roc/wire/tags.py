@@ -13,6 +13,7 @@ Rules:
 from __future__ import annotations
 
 import binascii
+import re
 from collections.abc import Callable, Sequence
 from datetime import date, datetime, time, timedelta
 from importlib import import_module
@@ -169,6 +170,14 @@ def _read_decimal(reader: Reader, tag: dict[str, Any], level: int) -> Any:
     return decimal.Decimal(_text(tag), decimal.Context(traps=[decimal.InvalidOperation]))
 
 
+def _read_fraction(reader: Reader, tag: dict[str, Any], level: int) -> Any:
+    # Fraction itself would read "1e1000000000", and compute that.
+    parts = re.fullmatch(r"(-?[0-9]{1,4300})/([0-9]{1,4300})", _text(tag), re.ASCII)
+    if parts is None:
+        raise ValueError
+    return import_module("fractions").Fraction(int(parts[1]), int(parts[2]))
+
+
 def _read_uuid(reader: Reader, tag: dict[str, Any], level: int) -> Any:
     return import_module("uuid").UUID(_text(tag))
 
@@ -247,6 +256,7 @@ _READERS: dict[str, _Read] = {
     "decimal": _read_decimal,
     "dict": _read_dict,
     "float": _read_float,
+    "fraction": _read_fraction,
     "member": _read_member,
     "scalar": _read_scalar,
     "set": _read_set,
