@@ -7,6 +7,8 @@ import collections
 import functools
 import inspect
 import math
+import pickle
+import re
 import signal
 import statistics
 import threading
@@ -22,7 +24,7 @@ import pytest
 
 from desk import Desk
 from processes import Spawner
-from runmacs.roc import Endpoints, RocClient, errors
+from runmacs.roc import AsyncRocClient, Endpoints, RocClient, errors
 from runmacs.roc.marks import exposed
 from runmacs.roc.proxy import Proxy
 
@@ -576,16 +578,15 @@ def test_a_server_shares_only_what_it_says(desk: Desk) -> None:
         fixed["a"] = 2
 
 
-def test_a_class_that_is_exposed_gives_what_cannot_be_sent(desk: Desk) -> None:
+def test_an_instance_of_a_class_that_is_exposed_is_used_where_it_is(desk: Desk) -> None:
     class Lab:
         @exposed
         class Stage:
             def __init__(self, axis: int) -> None:
-                pass
+                self.axis = axis
 
     lab = desk.share(Lab(), "lab")
-    with pytest.raises(errors.Unsendable, match=r"type .*Stage has no form on the wire"):
-        lab.Stage(1)
+    assert lab.Stage(1).axis == 1
     with pytest.raises(errors.InvalidParams, match="'axis' takes int"):
         lab.Stage("x")
 
@@ -645,8 +646,125 @@ def test_simulated_devices_of_ophyd(desk: Desk) -> None:
     assert motor.read_configuration()["motor_velocity"]["value"] == 2
     assert motor.component_names[:2] == ["readback", "setpoint"]
     assert detector.read()["det"]["value"] is not None
-    # What tells of the end of a movement lives over there; the movement is made all the same.
-    with pytest.raises(errors.Unsendable, match="was executed, but its result") as caught:
-        motor.set(5)
+    slow = sim.SynAxis(name="slow", delay=0.3)
+    status = desk.share(slow, "slow").set(5)
+    assert status.done is False
+    status.wait(timeout=5)
+    assert (status.done, status.success) == (True, True)
+    assert slow.position == 5
+    assert "MoveStatus" in repr(status)
+    assert {"wait", "done", "success", "add_callback"} <= set(dir(status))
+
+
+# --- results that are objects ---------------------------------------------------------
+
+
+class Axis:
+    """One axis of a stage."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.position = 0.0
+
+    def move(self, by: float) -> Axis:
+        self.position += by
+        return self
+
+
+class Stage:
+    def __init__(self) -> None:
+        self.axes = [Axis("x"), Axis("y")]
+
+    def axis(self, name: str) -> Axis:
+        return next(axis for axis in self.axes if axis.name == name)
+
+    def me(self) -> Stage:
+        return self
+
+    def lock(self) -> Any:
+        return threading.Lock()
+
+    def history(self) -> Any:
+        return collections.deque([1, 2, 3])
+
+
+def test_a_result_that_is_an_object_is_a_proxy(desk: Desk) -> None:
+    stage = Stage()
+    proxy = desk.share(stage, "stage")
+    axis = proxy.axis("y")
+    assert isinstance(axis, Proxy)
+    assert axis.move(2.0).move(3.0).position == 5.0
+    axis.position = 1.0
+    assert stage.axes[1].position == 1.0
+    assert re.match(r"<stage\.axis\(\)#1-\w{6}: \S+\.Axis at tcp:", repr(axis))
+    assert {"move", "name", "position"} <= set(dir(axis))
+    assert inspect.getdoc(axis).startswith("One axis of a stage.")  # type: ignore[union-attr]
+    assert [each.name for each in proxy.axes] == ["x", "y"]
+    assert proxy.me().me().axes[0].name == "x"
+    with pytest.raises(AttributeError, match="has no public member 'mov'; did you mean"):
+        axis.mov(1)
+
+
+def test_such_results_support_what_they_do_there(desk: Desk) -> None:
+    proxy = desk.share(Stage(), "stage")
+    history = proxy.history()
+    history.append(4)
+    assert (list(history), history[-1], len(history), 2 in history) == ([1, 2, 3, 4], 4, 4, True)
+    with proxy.lock() as lock:
+        assert lock is True
+    pool = desk.share({"x": Axis("x")}, "d")
+    assert pool["x"].name == "x"
+    assert [name for name, _ in pool.items()] == ["x"]
+
+
+def test_such_results_have_the_timeout_of_their_call(desk: Desk) -> None:
+    desk.serve(Stage(), "stage")
+    patient = desk.client.proxy("stage", timeout=77).axis("x")
+    assert patient._roc_known.timeout == 77
+    assert desk.client["stage"].axis("x")._roc_known.timeout is None
+
+
+def test_such_results_in_asyncio(desk: Desk) -> None:
+    async def main() -> None:
+        async with AsyncRocClient(desk.endpoints) as client:
+            axis = await client["stage"].axis("y")
+            assert await (await axis.move(2.0)).position == 2.0
+            assert await axis is axis
+            assert [await each.name for each in await client["stage"].axes] == ["x", "y"]
+
+    desk.serve(Stage(), "stage")
+    asyncio.run(main())
+
+
+def test_such_results_can_be_pickled(desk: Desk) -> None:
+    axis = desk.share(Stage(), "stage").axis("y")
+    assert pickle.loads(pickle.dumps(axis)).name == "y"
+    assert pickle.loads(pickle.dumps(axis.move))(1.0).position == 1.0
+
+
+def test_after_a_restart_there_is_an_error_and_never_another_object(desk: Desk) -> None:
+    with desk.serve(Stage(), "stage"):
+        axis = desk.client["stage"].axis("y")
+        assert axis.name == "y"
+    with desk.serve(Stage(), "stage"):
+        assert desk.client["stage"].axis("x").name == "x"
+        with pytest.raises(AttributeError, match=r"not there any longer.*anew") as caught:
+            axis.move(1.0)
+        assert isinstance(caught.value, errors.MethodNotFound)
+        assert caught.value.executed is False
+        assert "not there any longer" in repr(axis)
+
+
+@pytest.mark.parametrize("options", [{"policy": "pool"}, {"expose": "axis"}, {"hide": "lock"}])
+def test_where_no_result_can_be_kept_it_is_refused(desk: Desk, options: dict[str, str]) -> None:
+    proxy = desk.share(Stage(), "stage", **options)
+    with pytest.raises(errors.Unsendable, match="was executed, but its result cannot") as caught:
+        proxy.axis("x")
     assert caught.value.executed is True
-    assert motor.position == 5
+
+
+def test_readonly_holds_for_results_too(desk: Desk) -> None:
+    axis = desk.share(Stage(), "stage", readonly=True).axis("x")
+    with pytest.raises(errors.MethodNotFound, match="can be read, but not set"):
+        axis.position = 3.0
+    assert axis.position == 0.0

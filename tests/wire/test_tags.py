@@ -107,6 +107,8 @@ HOSTILE: dict[str, object] = {
     "member is unknown": tag("member", kind="module"),
     "member is a list": tag("member", kind=["method"]),
     "member is missing": tag("member"),
+    "object without path": tag("object"),
+    "object at a number": tag("object", path=1),
     "array of nothing": tag("array"),
     "array without dtype": tag("array", shape=[8], buffer=0),
     "array without shape": tag("array", dtype="<u2", buffer=0),
@@ -296,7 +298,7 @@ def test_an_error_shows_little_of_what_came_and_nothing_that_moves_a_cursor() ->
 # Random ones -----------------------------------------------------------------------------
 
 KINDS = ["array", "bytes", "complex", "date", "datetime", "decimal", "dict", "float",
-         "fraction", "member", "scalar", "set", "time", "timedelta", "uuid"]  # fmt: skip
+         "fraction", "member", "object", "scalar", "set", "time", "timedelta", "uuid"]  # fmt: skip
 DTYPES = ["<u2", ">f8", "|b1", "|S3", "<U2", "|V5", "<M8[us]", "<m8", "<f16", "<c8", "|u1", "<U0",
           "|O8", "<f2"]  # fmt: skip
 

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 from runmacs.roc.errors import RemoteProtocolError, Unsendable
-from runmacs.roc.wire.values import Buffer, Member, decode_value, encode_value
+from runmacs.roc.wire.values import Buffer, Member, Resident, decode_value, encode_value
 from sameness import same
 
 PATH = Path(__file__).parents[2] / "spec" / "vectors" / "values.json"
@@ -115,6 +115,7 @@ BUILDERS: dict[str, Callable[[dict[str, Any]], Any]] = {
     "tuple": lambda value: tuple(built(value["items"])),
     "slice": lambda value: slice(*built(value["items"])),
     "member": lambda value: Member(value["kind"]),
+    "object": lambda value: Resident(value["path"]),
     "array": array_of,
     "scalar": scalar_of,
     "utf16": lambda value: "".join(chr(int(unit, 16)) for unit in value["units"]),

@@ -297,9 +297,9 @@ def _message(error: BaseException | None) -> str:
         return "(its message cannot be shown)"
 
 
-def make_proxy(client: Remote, object_id: str, timeout: float | None) -> Proxy:
-    """The proxy of an object; makes no call."""
-    return Proxy(Known(client, object_id, timeout))
+def make_proxy(client: Remote, object_id: str, timeout: float | None, path: str = "") -> Proxy:
+    """The proxy of an object, or of one that belongs to it; makes no call."""
+    return Proxy(Known(client, object_id, timeout), path)
 
 
 def _proxy_of(known: Known, path: str) -> Proxy:

@@ -15,6 +15,7 @@ from ._drivers.interrupts import StopSignals
 from ._drivers.serving import Serving, to_stderr
 from .config import lookup, resolve_broker
 from .core.dispatch import Dispatcher
+from .core.kept import Kept
 from .core.selection import Selection
 from .core.sharing import SharedObject
 from .core.worker import WorkerCore
@@ -89,6 +90,10 @@ class RocServer:
             raise errors.ConfigError(f"policy is one of {known}, not {policy!r}.")
         if not 1 <= prefetch <= 10_000:
             raise errors.ConfigError(f"prefetch is a number from 1 to 10000, not {prefetch!r}.")
+        selection = Selection(expose, hide, readonly)
+        # A pool's next call may go to another server. And what is shared by name is no result.
+        keeps = selection.everything and policy != "pool"
+        kept = Kept(uuid.uuid4().hex[:6]) if keeps else None
         self.endpoints = resolve_broker(brokerEndpoint)
         self.object_id = objectId
         self.instance = objectInstance
@@ -96,7 +101,7 @@ class RocServer:
         self._prefetch = prefetch
         self._policy = policy
         self._on_state = on_state
-        self._shared = SharedObject(objectInstance, objectId, Selection(expose, hide, readonly))
+        self._shared = SharedObject(objectInstance, objectId, selection, kept)
         self._serving: Serving | None = None
         self._thread: threading.Thread | None = None
         self._failure: BaseException | None = None

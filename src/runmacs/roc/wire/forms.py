@@ -31,7 +31,18 @@ from typing import Any, TypeAlias
 
 from ..errors import Unsendable
 
-__all__ = ["DEPTH", "TAG", "Buffer", "Index", "Member", "Refused", "coder_of", "form", "step_to"]
+__all__ = [
+    "DEPTH",
+    "TAG",
+    "Buffer",
+    "Index",
+    "Member",
+    "Refused",
+    "Resident",
+    "coder_of",
+    "form",
+    "step_to",
+]
 
 Buffer: TypeAlias = bytes | bytearray | memoryview
 Coder: TypeAlias = Callable[[Any, int, list[Buffer]], object]
@@ -51,6 +62,13 @@ class Member:
     """What reading an attribute answers when it is no value: a "method" or an "object"."""
 
     kind: str
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Resident:
+    """A result that is an object, and stays where it lives; the path of the shared one is ""."""
+
+    path: str
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -212,6 +230,10 @@ def _path(value: Any, level: int, buffers: list[Buffer]) -> object:
 
 def _member(value: Member, level: int, buffers: list[Buffer]) -> object:
     return {TAG: "member", "kind": value.kind}
+
+
+def _resident(value: Resident, level: int, buffers: list[Buffer]) -> object:
+    return {TAG: "object", "path": value.path}
 
 
 def _slice(value: slice, level: int, buffers: list[Buffer]) -> object:
@@ -428,6 +450,7 @@ _EXACT: dict[type, Coder] = {
     slice: _slice,
     Index: _index,
     Member: _member,
+    Resident: _resident,
 }
 _ELSEWHERE: tuple[tuple[str, str, Coder], ...] = (
     ("numpy", "ndarray", _array),

@@ -37,13 +37,19 @@ def too_deep() -> RemoteProtocolError:
 
 
 class Reader:
-    """Turns the tags of one message's tree into their values, in place."""
+    """Turns the tags of one message's tree into their values, in place.
 
-    __slots__ = ("buffers", "copies")
+    ``objects`` makes what stands for an object that lives elsewhere, from its path.
+    """
 
-    def __init__(self, buffers: Sequence[Buffer]) -> None:
+    __slots__ = ("buffers", "copies", "objects")
+
+    def __init__(
+        self, buffers: Sequence[Buffer], objects: Callable[[str], Any] | None = None
+    ) -> None:
         self.buffers = buffers
         self.copies: dict[int, bytes] = {}
+        self.objects = objects
 
     def value(self, shape: Any, level: int) -> Any:
         """The value of a form that stands inside ``level`` containers."""
@@ -220,6 +226,15 @@ def _read_member(reader: Reader, tag: dict[str, Any], level: int) -> Member:
     return Member(tag["kind"])
 
 
+def _read_object(reader: Reader, tag: dict[str, Any], level: int) -> Any:
+    path = tag["path"]
+    if type(path) is not str:
+        raise bad(f"the path of an object must be a text, not {_shown(path)}")
+    if reader.objects is None:
+        raise bad("an object that lives elsewhere can be a result, and nothing else")
+    return reader.objects(path)
+
+
 def _parsed_by(parse: Callable[[str], Any]) -> _Read:
     return lambda reader, tag, level: parse(_text(tag))
 
@@ -258,6 +273,7 @@ _READERS: dict[str, _Read] = {
     "float": _read_float,
     "fraction": _read_fraction,
     "member": _read_member,
+    "object": _read_object,
     "scalar": _read_scalar,
     "set": _read_set,
     "slice": _read_slice,
