@@ -27,7 +27,7 @@ from .client import (
     origin,
 )
 from .config import resolve_broker
-from .core.caller import Call
+from .core.call import Call
 from .core.outcome import result_of
 from .endpoints import Endpoints
 from .proxy import ASKED_BY_TOOLS, NOWHERE

@@ -14,7 +14,7 @@ from . import errors
 from ._drivers.calling import Caller
 from ._drivers.clock import now as clock
 from .config import resolve_broker
-from .core.caller import Call
+from .core.call import Call
 from .core.outcome import result_of
 from .endpoints import Endpoints
 from .proxy import Proxy, make_proxy

@@ -19,7 +19,7 @@ from collections.abc import Callable
 from typing import Any
 
 from .. import errors
-from ..core.caller import Call
+from ..core.call import Call
 from .calling import FORKED, LIVING, Caller, Forked
 from .clock import now as clock
 from .gates import Gate, Waker

@@ -23,7 +23,7 @@ import msgspec
 from .. import errors
 from ..wire.jsonrpc import PARSE_ERROR, ErrorObject, Response
 from ..wire.values import Buffer, decode_value
-from .caller import Call
+from .call import Call
 from .raised import BUILTIN_ATTRIBUTES
 
 __all__ = ["error_of", "result_of"]
