@@ -12,6 +12,7 @@ import re
 import signal
 import statistics
 import threading
+import traceback
 from collections.abc import AsyncIterator, Callable, Container, Iterable, Iterator, Sized
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -137,11 +138,12 @@ def test_an_array_is_indexed_where_it_is(desk: Desk) -> None:
     assert proxy.mean() == cube.mean()
 
 
-def test_a_container_inside_an_object(desk: Desk) -> None:
-    class Rack:
-        def __init__(self) -> None:
-            self.slots = collections.deque(["a", "b"])
+class Rack:
+    def __init__(self) -> None:
+        self.slots = collections.deque(["a", "b"])
 
+
+def test_a_container_inside_an_object(desk: Desk) -> None:
     rack = desk.share(Rack(), "rack")
     assert rack.slots[1] == "b"
     assert len(rack.slots) == 2
@@ -164,6 +166,68 @@ def test_a_fraction(desk: Desk) -> None:
     d["huge"] = Fraction(1, 2) ** 14_000
     with pytest.raises(errors.Unsendable, match=r"args\[3\] cannot be sent: .*send a float"):
         d["huge"] = Fraction(1, 10) ** 5_000
+
+
+def test_arithmetic(desk: Desk) -> None:
+    third = desk.share(Fraction(1, 3), "third")
+    assert third + 1 == 1 + third == Fraction(4, 3)
+    assert (2 / third, third**2, -third, abs(third)) == (
+        6,
+        Fraction(1, 9),
+        -Fraction(1, 3),
+        Fraction(1, 3),
+    )
+    assert (float(third), int(third), round(third, 2)) == (1 / 3, 0, Fraction(33, 100))
+    assert (math.floor(third), math.ceil(third), divmod(1, third)) == (0, 1, [3, 0])
+    assert third < 1 < 4 > third >= Fraction(1, 3)
+    with pytest.raises(TypeError, match="unsupported operand") as caught:
+        third + "x"
+    assert isinstance(caught.value, errors.RemoteError)
+    with pytest.raises(ZeroDivisionError):
+        third / 0
+    numbers = desk.share(np.arange(3.0), "numbers")
+    for product in (numbers * np.arange(3), np.arange(3) * numbers, np.float64(2) * numbers):
+        assert isinstance(product, np.ndarray)
+        assert product.shape == (3,)
+    assert (numbers @ np.ones(3), (numbers > 1).tolist()) == (3, [False, False, True])
+
+
+def test_operators_that_change_the_object(desk: Desk) -> None:
+    queue, words = collections.deque([1]), {"a": 1}
+    q = before = desk.share(queue, "q")
+    q += [2]
+    assert q is before
+    assert list(queue) == [1, 2]
+    d = desk.share(words, "d")
+    d |= {"b": 2}
+    assert words == {"a": 1, "b": 2}
+    rack = desk.share(Rack(), "rack")
+    rack.slots += ["c"]
+    assert list(rack.slots) == ["a", "b", "c"]
+    with pytest.raises(errors.Unsendable, match="stands for a remote object, which is no"):
+        rack.slots = q
+
+
+def test_what_does_not_support_an_operator(desk: Desk) -> None:
+    """It is Python's own complaint, and shows no frame of ours."""
+    rack = desk.share(Rack(), "rack")
+    uses: list[tuple[Use, str]] = [
+        (lambda it: it + 1, "unsupported operand type.s. for +"),
+        (lambda it: 1 - it, "unsupported operand type.s. for -"),
+        (lambda it: it < 1, "'<' not supported between"),
+        (lambda it: float(it), r"rack \(Rack\) cannot be converted with float\(\)"),
+        (lambda it: -it, r"rack \(Rack\) does not support -x"),
+        (len, r"rack \(Rack\) has no length"),
+        (lambda it: it[0], r"rack \(Rack\) cannot be indexed"),
+    ]
+    for use, complaint in uses:
+        with pytest.raises(TypeError, match=complaint) as caught:
+            use(rack)
+        assert "roc/" not in "".join(traceback.format_tb(caught.value.__traceback__))
+    repr(rack)  # its description is known now
+    for use, _ in uses:
+        with pytest.raises(TypeError):
+            use(rack)
 
 
 def test_a_path(desk: Desk, tmp_path: Path) -> None:

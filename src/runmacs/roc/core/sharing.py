@@ -25,6 +25,7 @@ from .kept import MOST, Kept
 from .kinds import MISSING, Kind, class_name, find, kind_of, load_slot
 from .members import NOUNS, Members, brief
 from .offers import CODE, METHOD, PLAIN, Entry, Offer
+from .operators import IN_PLACE, OPERATORS
 from .refusals import ArgumentsRefused, MemberRefused, Refusal
 from .selection import EVERYTHING, NAMED, Selection
 from .signatures import Fit
@@ -166,8 +167,9 @@ class SharedObject(Members):
         """
         method = SPECIAL.get(name)
         if method is None:
-            known = ", ".join(SPECIAL)
-            self._refuse(path, f"rpc.special knows {known}, and not {brief(name)}")
+            known = ", ".join(name for name in SPECIAL if name not in OPERATORS)
+            said = f"rpc.special knows {known}, and Python's operators, and not {brief(name)}"
+            self._refuse(path, said)
         if name == "call" and path:
             return self.bind(path, args, kwargs)
         holder, offer, path = self._nested(path)
@@ -308,11 +310,12 @@ class SharedObject(Members):
     def _refuse_special(self, name: str, path: str, holder: Any, offer: Offer) -> None:
         if name not in offer.specials:
             cls = type(holder)
-            self._refuse(path, f"{self._shown(path)} ({class_name(cls)}) {wanting(name, cls)}")
+            message = f"{self._shown(path)} ({class_name(cls)}) {wanting(name, cls)}"
+            raise MemberRefused(message, data={"suggestions": [], "unsupported": name})
         method = judged_by(name)
         own = f"{path}.{method}" if path else method
         self._refuse_hidden(holder, offer, own)
-        if name in ("setitem", "delitem"):
+        if name in IN_PLACE or name in ("setitem", "delitem"):
             self._refuse_readonly(offer.is_readonly(method), own)
 
 
