@@ -192,6 +192,41 @@ def test_arithmetic(desk: Desk) -> None:
     assert (numbers @ np.ones(3), (numbers > 1).tolist()) == (3, [False, False, True])
 
 
+class Table:
+    """As pandas and pint have it: no array, but it can be made into one."""
+
+    def __init__(self) -> None:
+        self.rows = np.arange(6.0).reshape(2, 3)
+        self.made = 0
+
+    def __array__(self, dtype: Any = None, copy: Any = None) -> np.ndarray[Any, Any]:
+        self.made += 1
+        return self.rows
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, row: int) -> Any:
+        return self.rows[row]
+
+    def half(self) -> Table:
+        return self
+
+
+def test_what_can_be_an_array_becomes_one_in_one_call(desk: Desk) -> None:
+    table = Table()
+    proxy = desk.share(table, "table")
+    for it in (proxy, proxy.half(), desk.client["table"]):
+        table.made = 0
+        assert np.asarray(it).tolist() == [[0, 1, 2], [3, 4, 5]]
+        assert np.asarray(it, dtype="<f4").dtype == "<f4"
+        assert np.array(it).flags.writeable
+        assert table.made == 3
+    assert np.mean(desk.share(np.arange(4.0), "numbers")) == 1.5
+    d = desk.share({}, "d")
+    assert not hasattr(d, "__array__")
+
+
 def test_operators_that_change_the_object(desk: Desk) -> None:
     queue, words = collections.deque([1]), {"a": 1}
     q = before = desk.share(queue, "q")
@@ -204,7 +239,7 @@ def test_operators_that_change_the_object(desk: Desk) -> None:
     rack = desk.share(Rack(), "rack")
     rack.slots += ["c"]
     assert list(rack.slots) == ["a", "b", "c"]
-    with pytest.raises(errors.Unsendable, match="stands for a remote object, which is no"):
+    with pytest.raises(errors.Unsendable, match="it stands for a remote object: send its values"):
         rack.slots = q
 
 

@@ -5,9 +5,7 @@ from __future__ import annotations
 import asyncio
 import collections
 import threading
-from typing import Any
 
-import numpy as np
 import pytest
 
 from runmacs.roc.core.kept import MOST, Kept
@@ -31,11 +29,6 @@ class Axis:
 class Stage:
     def __init__(self) -> None:
         self.x = Axis()
-
-
-class Convertible:
-    def __array__(self, *args: Any, **kwargs: Any) -> np.ndarray[Any, Any]:
-        return np.zeros(1)
 
 
 async def coroutine() -> None: ...
@@ -102,7 +95,6 @@ def test_objects_in_lists_and_dicts(stage: SharedObject) -> None:
         lambda: None,
         iter([1]),
         (number for number in range(3)),
-        Convertible(),
         [Axis() for _ in range(MOST + 1)],
     ],
 )

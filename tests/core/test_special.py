@@ -103,7 +103,7 @@ class Half:
         ({1}, ["len", "contains", "iter"]),
         ("x", ["len", "contains", "getitem", "iter"]),
         (range(3), ["len", "contains", "getitem", "iter"]),
-        (np.zeros(3), CONTAINER),
+        (np.zeros(3), [*CONTAINER, "array"]),
         (Sequence(), ["len", "contains", "getitem", "iter"]),
         (Channels(), ["getitem"]),
         (Taken(), ["len", "getitem", "setitem"]),

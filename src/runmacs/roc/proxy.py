@@ -18,6 +18,7 @@ Rules:
 
 from __future__ import annotations
 
+import functools
 import inspect
 import weakref
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -27,7 +28,7 @@ from . import errors
 from .core.described import Description, signature_of
 from .core.special import SPECIAL
 from .known import Known, Remote, joined, reference, unpickled
-from .syntax import METHODS, OURS, unsigned
+from .syntax import METHODS, OURS, as_array, unsigned
 from .wire.values import Member
 
 __all__ = ["Proxy", "Remote", "RemoteMethod", "make_proxy"]
@@ -70,6 +71,8 @@ class Proxy:
         object.__setattr__(self, "_roc_path", path)
 
     def __getattr__(self, name: str) -> Any:
+        if name == "__array__" and _is_array(self):
+            return functools.partial(as_array, self)
         if name.startswith("_"):
             raise AttributeError(f"{_title(self)}: names with a leading underscore are not shared.")
         if name in ASKED_BY_TOOLS and not _has(self, name):
@@ -162,7 +165,7 @@ def _class_with(special: Iterable[str], attributes: Mapping[str, str]) -> type[P
     The attributes are there to be seen: a tool that finds them need not read them, and so
     run a property of the object, to learn that they exist.
     """
-    methods = {SPECIAL[name]: METHODS[name] for name in special}
+    methods = {SPECIAL[name]: METHODS[name] for name in special if name in METHODS}
     shown = {name: RemoteAttribute(text) for name, text in attributes.items()}
     own = {"__slots__": (), "__module__": NOWHERE, "__doc__": Proxy.__doc__}
     return type("Proxy", (Proxy,), {**shown, **methods, **own})
@@ -208,6 +211,12 @@ def _why(error: errors.RocError) -> str:
 def _has(proxy: Proxy, name: str) -> bool:
     said = _described(proxy)
     return said is not None and name in said.names
+
+
+def _is_array(proxy: Proxy) -> bool:
+    """Whether numpy may ask for an array; else it would take the items, one by one."""
+    said = _described(proxy)
+    return said is not None and "array" in (said.special or ())
 
 
 def _is_at(proxy: Proxy, known: Known, path: str) -> bool:

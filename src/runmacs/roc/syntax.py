@@ -20,7 +20,7 @@ from .core.special import SPECIAL
 from .known import joined
 from .wire.values import Index, Member
 
-__all__ = ["METHODS", "OURS", "unsigned"]
+__all__ = ["METHODS", "OURS", "as_array", "unsigned"]
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 
@@ -137,11 +137,16 @@ def _operator(name: str) -> Any:
 
 
 METHODS: Final[dict[str, Any]] = {
-    **{name: _operator(name) for name in OPERATORS if name != "round"},
-    **{name: vars(_SpecialMethods)[SPECIAL[name]] for name in SPECIAL if name not in OPERATORS},
-    "round": vars(_SpecialMethods)["__round__"],
+    **{name: _operator(name) for name in OPERATORS},
+    **{n: vars(_SpecialMethods)[m] for n, m in SPECIAL.items() if m in vars(_SpecialMethods)},
 }
 """The special methods of proxies, by the names of the protocol."""
+
+
+def as_array(proxy: Any, dtype: Any = None, copy: bool | None = None) -> Any:
+    """``__array__`` of a proxy: its object as an array, in one call."""
+    array = _seamless(_special)(proxy, "array")
+    return array if dtype is None and not copy else array.astype(dtype or array.dtype)
 
 
 def _special(proxy: Any, name: str, /, *args: Any, **kwargs: Any) -> Any:

@@ -8,7 +8,7 @@ stands, for people, which member gave it.
 Rules:
 
 * What is kept are nested objects as `kinds` knows them: no class, module or function, no
-  iterator, nothing that is to be awaited, and no array under another name.
+  iterator, and nothing that is to be awaited.
 * The `MOST` that were used last are kept, and an object only once.
 * A key is good for one run of one server: behind it never stands another object.
 """
@@ -27,7 +27,7 @@ MOST: Final = 100
 
 SIGN: Final = "#"
 
-_OTHERWISE: Final = ("__array__", "__await__", "__anext__", "__next__")
+_OTHERWISE: Final = ("__await__", "__anext__", "__next__")
 """Who has one of these is better served by the sentence that says what to send instead."""
 
 

@@ -16,6 +16,7 @@ import functools
 import itertools
 import operator
 from collections.abc import Callable, Sequence
+from importlib import import_module
 from typing import Any, Final
 
 from ..wire.values import Member
@@ -39,7 +40,7 @@ SPECIAL: Final = {
     name: f"__{name}__"
     for name in (
         *("call", "len", "contains", "getitem", "setitem", "delitem", "iter"),
-        *("enter", "exit"),
+        *("enter", "exit", "array"),
         *OPERATORS,
     )
 }
@@ -100,6 +101,7 @@ _WANTING: Final = {
     "iter": "cannot be iterated over",
     "enter": "is no context manager",
     "exit": "is no context manager",
+    "array": "cannot be converted to an array",
     **OPERATORS,
 }
 
@@ -145,6 +147,10 @@ def _exit(holder: Any, kind: str | None, message: str | None, trace: object) -> 
     return bool(type(holder).__exit__(holder, None if error is None else type(error), error, None))
 
 
+def _array(holder: Any) -> Any:
+    return import_module("numpy").asarray(holder)
+
+
 def _error_of(kind: str, message: str) -> Exception:
     known = getattr(builtins, kind, None)
     if isinstance(known, type) and issubclass(known, Exception):
@@ -164,5 +170,6 @@ _BODIES: Final[dict[str, tuple[Callable[..., Any], int]]] = {
     "iter": (_items, 0),
     "enter": (_enter, 0),
     "exit": (_exit, 3),
+    "array": (_array, 0),
     **BODIES,
 }

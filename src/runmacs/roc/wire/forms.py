@@ -136,7 +136,7 @@ def _reason(kind: type) -> str:
 
 
 _HINTS = (
-    ("_roc_path", "it stands for a remote object, which is no argument: send its values"),
+    ("_roc_path", "it stands for a remote object: send its values, or its object id"),
     ("__array__", "send numpy.asarray(...) of it"),
     ("__await__", "it has not been awaited: await it and send what it gives"),
     ("__anext__", "streams cannot be sent yet: send a list"),
