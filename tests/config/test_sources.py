@@ -32,6 +32,7 @@ Write = Callable[[str | bytes], Path]
 # One value of each option for each source; "default" is what it has without any.
 VALUES: dict[str, dict[str, Any]] = {
     "broker": {"file": "file:6000", "environment": "environment:6000", "flag": "flag:6000"},
+    "policy": {"file": "standby", "environment": "pool", "flag": "exclusive"},
     "bind": {"file": "10.0.0.1", "environment": "10.0.0.2", "flag": "10.0.0.3"},
     "base_port": {"file": 6000, "environment": 7000, "flag": 0},
     "transport": {"file": "ipc", "environment": "tcp", "flag": "ipc"},

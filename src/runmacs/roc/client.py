@@ -14,7 +14,7 @@ from . import errors
 from ._drivers.calling import Caller
 from ._drivers.clock import now as clock
 from .config import resolve_broker
-from .core.caller import Call
+from .core.call import Call
 from .core.outcome import result_of
 from .endpoints import Endpoints
 from .proxy import Proxy, make_proxy
@@ -140,7 +140,12 @@ class RocClient:
         """
         call = encoded_call(object_id, method, args, kwargs or {}, member)
         self._caller.complete(call, self.timeout if timeout is None else timeout)
-        return result_of(call)
+        return result_of(call, self._object_of)
+
+    def _object_of(self, call: Call, path: str) -> Proxy:
+        """What stands for a result that is an object; it has the timeout of the call."""
+        timeout = None if call.timeout == self.timeout else call.timeout
+        return make_proxy(self, call.object_id, timeout, path)
 
     def describe(self, object_id: str, path: str = "", timeout: float | None = None) -> object:
         """What an object, or a nested one at ``path``, says of itself: an OpenRPC document.

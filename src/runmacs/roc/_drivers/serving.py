@@ -56,6 +56,7 @@ class Serving:
         core: WorkerCore,
         dispatcher: Dispatcher,
         tell: Callable[[str], None],
+        on_state: Callable[[str], None] | None = None,
     ) -> None:
         self.endpoints = endpoints
         self.core = core
@@ -68,6 +69,9 @@ class Serving:
         self._coroutines = Coroutines()
         dispatcher.run_coroutine = self._coroutines.run
         self._tell = tell
+        self._on_state = on_state
+        self._reported: str | None = None
+        self._state: str | None = None
         self._context = context(ctx)
         self._lock = threading.Lock()
         self._still = Standstill()
@@ -120,6 +124,8 @@ class Serving:
                 if out:
                     self._carry_out(out)
                 timeout = self._plan(0.0 if task is not None else None)
+            if self._state != self._reported:
+                self._report()
             if task is not None:
                 self._execute(task)
                 ready = self._gate.wait(0.0)  # what came meanwhile may be a withdrawal
@@ -127,6 +133,20 @@ class Serving:
             ready = self._gate.wait(timeout) if timeout else []
             if self._wake_serving.fd in ready:
                 self._wake_serving.clear()
+
+    def _report(self) -> None:
+        """Tell the program what this server has become; that may take its time."""
+        self._reported = state = self._state
+        if self._on_state is None or state is None:
+            return
+        self._calls += 1
+        self._busy = True
+        self._alarm.set()
+        try:
+            self._on_state(state)
+        finally:
+            self._busy = False
+            self._wake_standby.wake()
 
     def _execute(self, task: Task) -> None:
         self._calls += 1
@@ -334,15 +354,20 @@ class Serving:
                 self._on_refused(effect)
 
     def _on_greeted(self, effect: Greeted) -> None:
-        state = effect.greeting.state
-        if state != "held":
-            self._told_refused = False
-            if self._told_waiting or self.accepted.is_set():
-                self._tell(
-                    f"{self.core.object_id}: the broker at {self.endpoints.rocBroker} has it."
-                )
-            self._told_waiting = True
-            self.accepted.set()
+        before, state = self._state, effect.greeting.state
+        if state == "held":
+            return
+        self._state = state
+        self._told_refused = False
+        name = self.core.object_id
+        if state != before and "standby" in (state, before):
+            fate = "stands by; another server has it" if state == "standby" else "serves now"
+            if self._on_state is None:  # else the program itself is told
+                self._tell(f"{name}: this server {fate}.")
+        elif self._told_waiting or self.accepted.is_set():
+            self._tell(f"{name}: the broker at {self.endpoints.rocBroker} has it.")
+        self._told_waiting = True
+        self.accepted.set()
 
     def _on_refused(self, effect: Refused) -> None:
         reason = effect.reason
@@ -351,10 +376,20 @@ class Serving:
             self.refusal = errors.LocalProtocolError(reason.message)
         elif effect.first:
             data = {"host": reason.host, "pid": reason.pid, "since": reason.since}
-            self.refusal = kind(reason.message, data=data)
+            self.refusal = kind(f"{reason.message}{self._policy_hint()}", data=data)
         elif not self._told_refused:
             self._told_refused = True
             self._tell(f"{reason.message} Trying again every second.")
+
+    def _policy_hint(self) -> str:
+        """What to do, for who wanted to share the id: the holder has another policy."""
+        policy = self.core.properties.policy
+        if policy == "exclusive":
+            return ""
+        return (
+            f" (This server has policy {policy}, and the other one has not: start that one with"
+            f" ROC_POLICY={policy}, too.)"
+        )
 
     # ---- after a fork
 

@@ -17,6 +17,7 @@ from typing import Any, Final, Literal
 
 from ..endpoints import DEFAULT_BASE_PORT, MAX_BASE_PORT
 from ..errors import ConfigError
+from ..wire.mdp import POLICIES
 
 __all__ = ["OPTIONS", "Option", "Setting", "Value", "as_toml", "did_you_mean", "shown"]
 
@@ -158,6 +159,14 @@ OPTIONS: Final = _by_name(
         f"127.0.0.1:{DEFAULT_BASE_PORT}",
         "the broker to use: host, host:baseport, or its rocBroker address",
         "ADDRESS",
+        reader="clients and servers",
+    ),
+    Option(
+        "policy",
+        "exclusive",
+        "what a server is beside others of its id: alone, in reserve, or one of many",
+        "NAME",
+        choices=POLICIES,
         reader="clients and servers",
     ),
     Option(

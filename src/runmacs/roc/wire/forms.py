@@ -12,7 +12,7 @@ A form is a tree that JSON can say without loss. Rules:
 * What would not arrive equal is refused, never bent.
 * Containers are copied before they are looked at, so another thread that goes
   on changing them cannot make a message that contradicts itself.
-* numpy, decimal, uuid and pathlib are not imported here: a value of theirs can
+* numpy, decimal, fractions, uuid and pathlib are not imported here: a value of theirs can
   only exist where somebody else has done so.
 """
 
@@ -39,6 +39,7 @@ __all__ = [
     "Index",
     "Member",
     "Refused",
+    "Resident",
     "coder_of",
     "form",
     "step_to",
@@ -62,6 +63,13 @@ class Member:
     """What reading an attribute answers when it is no value: a "method" or an "object"."""
 
     kind: str
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Resident:
+    """A result that is an object, and stays where it lives; the path of the shared one is ""."""
+
+    path: str
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -136,6 +144,7 @@ def _reason(kind: type) -> str:
 
 
 _HINTS = (
+    ("_roc_path", "it stands for a remote object: send its values, or its object id"),
     ("__array__", "send numpy.asarray(...) of it"),
     ("__await__", "it has not been awaited: await it and send what it gives"),
     ("__anext__", "streams cannot be sent yet: send a list"),
@@ -217,6 +226,13 @@ def _text(name: str) -> Coder:
     return coder
 
 
+def _fraction(value: Any, level: int, buffers: list[Buffer]) -> object:
+    try:
+        return {TAG: "fraction", "value": f"{value.numerator}/{value.denominator}"}
+    except ValueError:  # Python itself does not write so many digits
+        raise Refused("a Fraction of thousands of digits; send a float") from None
+
+
 def _path(value: Any, level: int, buffers: list[Buffer]) -> object:
     return str(value)
 
@@ -227,6 +243,10 @@ def _member(value: Member, level: int, buffers: list[Buffer]) -> object:
 
 def _formed(value: Formed, level: int, buffers: list[Buffer]) -> object:
     return value.form
+
+
+def _resident(value: Resident, level: int, buffers: list[Buffer]) -> object:
+    return {TAG: "object", "path": value.path}
 
 
 def _slice(value: slice, level: int, buffers: list[Buffer]) -> object:
@@ -444,11 +464,13 @@ _EXACT: dict[type, Coder] = {
     Index: _index,
     Member: _member,
     Formed: _formed,
+    Resident: _resident,
 }
 _ELSEWHERE: tuple[tuple[str, str, Coder], ...] = (
     ("numpy", "ndarray", _array),
     ("numpy", "generic", _scalar),
     ("decimal", "Decimal", _text("decimal")),
+    ("fractions", "Fraction", _fraction),
     ("uuid", "UUID", _text("uuid")),
     ("pathlib", "PurePath", _path),
 )

@@ -18,7 +18,7 @@ Rules:
 from __future__ import annotations
 
 from binascii import b2a_base64
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -31,6 +31,7 @@ from .forms import (
     Index,
     Member,
     Refused,
+    Resident,
     coder_of,
     form,
     step_to,
@@ -41,6 +42,7 @@ __all__ = [
     "Buffer",
     "Index",
     "Member",
+    "Resident",
     "decode_arguments",
     "decode_value",
     "encode_arguments",
@@ -212,8 +214,12 @@ def value_of(shape: Any) -> Any:
         raise too_deep() from None
 
 
-def decode_value(raw: Buffer, buffers: Sequence[Buffer]) -> Any:
+def decode_value(
+    raw: Buffer, buffers: Sequence[Buffer], objects: Callable[[str], Any] = Resident
+) -> Any:
     """The value of a JSON text and the buffers that came with it.
+
+    What stands for an object that stays where it lives is made by ``objects``, from its path.
 
     Arrays are read-only views of their buffers, which stay alive with them.
     Raises RemoteProtocolError for everything that a peer can get wrong, and
@@ -223,7 +229,7 @@ def decode_value(raw: Buffer, buffers: Sequence[Buffer]) -> Any:
     if plain:
         return tree
     try:
-        return Reader(buffers).value(tree, 0)
+        return Reader(buffers, objects).value(tree, 0)
     except RecursionError:
         raise too_deep() from None
 
