@@ -205,6 +205,7 @@ def test_the_environment_gives_a_policy_to_any_program(
     if policy == "pool":
         assert (first.stderr, second.stderr) == ("", "")
         return
+    wait_until(lambda: second.stderr, 5, "it says that it stands by")
     assert second.stderr == "worker: this server stands by; another server has it.\n"
     first.kill()
     wait_until(lambda: _pid_or_none(client["worker"]) == second.pid, TAKEOVER, "it has taken over")
