@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from importlib import import_module
 
 import click
 import pytest
@@ -13,7 +12,7 @@ from click.testing import CliRunner
 
 from runmacs.roc import __version__, errors
 from runmacs.roc.cli.failures import Failure
-from runmacs.roc.cli.roc import SUBCOMMANDS, main
+from runmacs.roc.cli.roc import SUBCOMMANDS, main, subcommand
 
 HELP_WITHIN = 0.2
 """Seconds."""
@@ -26,7 +25,7 @@ def run(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 @pytest.mark.parametrize("name", SUBCOMMANDS)
 def test_each_line_of_the_help_is_the_subcommands_own(name: str) -> None:
-    command = getattr(import_module(f"runmacs.roc.cli.{name}"), name)
+    command = subcommand(name)
     assert isinstance(command, click.Command)
     assert command.help is not None
     assert command.help.splitlines()[0] == SUBCOMMANDS[name]
@@ -75,9 +74,11 @@ def test_an_unknown_command_names_the_nearest() -> None:
     [
         (errors.ConfigError("wrong."), 2),
         (errors.BrokerUnreachable("wrong."), 3),
-        (errors.ObjectNotFound("wrong."), 1),
+        (errors.ObjectNotFound("wrong."), 4),
+        (errors.MethodNotFound("wrong."), 4),
+        (errors.InvalidParams("wrong."), 1),
         (errors.RemoteError("wrong."), 1),
-        (errors.CallTimeout("wrong."), 1),
+        (errors.CallTimeout("wrong."), 5),
         (Failure("wrong."), 1),
         (Failure("wrong.", 2), 2),
     ],
