@@ -61,6 +61,7 @@ def _no_settings_of_this_user(tmp_path_factory: pytest.TempPathFactory) -> Itera
             if name.startswith("ROC_") and name not in ("ROC_NO_SKIP", "ROC_SEED"):
                 patch.delenv(name)
         patch.setenv("XDG_CONFIG_HOME", str(tmp_path_factory.mktemp("config")))
+        patch.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("state")))
         yield
 
 

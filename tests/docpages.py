@@ -17,6 +17,7 @@ A comment on the line before a block says more; several are separated by commas:
   page ends, is awaited until its object can be found (or its output appears), must be alive
   at the end and must then stop on SIGTERM.
 * ``<!-- test: background -->``: the same, and nothing is awaited.
+* ``<!-- test: server, killed -->``: the page itself kills it.
 * ``<!-- test: skip REASON -->``: not run, for one of the reasons in `SKIP_REASONS`.
 
 A real broker runs for each page that runs anything; ``ROC_BROKER`` leads to it, so that
@@ -54,7 +55,7 @@ SKIP_REASONS = {
 RUN = {"python", "pycon", "console", "sh"}
 PARSED = {"json": json.loads, "toml": tomllib.loads}
 SHOWN = {"text", "jsonc", "ini", "mermaid", "html", "javascript", "c", "cpp", "matlab"}
-DIRECTIVES = {"file", "server", "background", "skip"}
+DIRECTIVES = {"file", "server", "background", "killed", "skip"}
 
 FENCE = re.compile(r"^(?P<indent>\s*)(?P<fence>`{3,}|~{3,})\s*(?P<language>[^\s`]*)")
 COMMENT = re.compile(r"^\s*<!--\s*test:\s*(?P<directives>.*?)\s*-->\s*$")
@@ -203,7 +204,8 @@ class PageRun:
 
     def _run(self, block: Block) -> None:
         for other, child in self._background:
-            assert child.returncode is None, f"{other.place}: ended before {block.place}"
+            lives = child.returncode is None or "killed" in other.directives
+            assert lives, f"{other.place}: ended before {block.place}"
         if {"server", "background"} & block.directives.keys():
             self._start_in_background(block)
         elif block.language in ("python", "pycon"):
@@ -273,6 +275,9 @@ class PageRun:
             self._python.process.stdin.close()
             assert self._python.wait(PATIENCE) == 0, "the page's Python did not end cleanly"
         for block, child in reversed(self._background):
+            if "killed" in block.directives:
+                assert child.wait(PATIENCE) != 0, f"{block.place}: the page did not kill it"
+                continue
             assert child.returncode is None, f"{block.place}: ended before the page did"
             os.killpg(child.pid, signal.SIGTERM)
             child.wait(PATIENCE)

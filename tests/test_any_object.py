@@ -7,9 +7,12 @@ import collections
 import functools
 import inspect
 import math
+import pickle
+import re
 import signal
 import statistics
 import threading
+import traceback
 from collections.abc import AsyncIterator, Callable, Container, Iterable, Iterator, Sized
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -22,7 +25,7 @@ import pytest
 
 from desk import Desk
 from processes import Spawner
-from runmacs.roc import Endpoints, RocClient, errors
+from runmacs.roc import AsyncRocClient, Endpoints, RocClient, errors
 from runmacs.roc.marks import exposed
 from runmacs.roc.proxy import Proxy
 
@@ -135,11 +138,12 @@ def test_an_array_is_indexed_where_it_is(desk: Desk) -> None:
     assert proxy.mean() == cube.mean()
 
 
-def test_a_container_inside_an_object(desk: Desk) -> None:
-    class Rack:
-        def __init__(self) -> None:
-            self.slots = collections.deque(["a", "b"])
+class Rack:
+    def __init__(self) -> None:
+        self.slots = collections.deque(["a", "b"])
 
+
+def test_a_container_inside_an_object(desk: Desk) -> None:
     rack = desk.share(Rack(), "rack")
     assert rack.slots[1] == "b"
     assert len(rack.slots) == 2
@@ -155,9 +159,110 @@ def test_a_fraction(desk: Desk) -> None:
     third = desk.share(Fraction(1, 3), "third")
     assert (third.numerator, third.denominator) == (1, 3)
     assert third.as_integer_ratio() == [1, 3]
-    with pytest.raises(errors.Unsendable, match="was executed, but") as caught:
-        third.limit_denominator(2)  # gives another fraction
-    assert caught.value.executed is True
+    assert third.limit_denominator(2) == Fraction(1, 2)
+    d = desk.share({}, "d")
+    d["ratio"] = Fraction(-22, 7)
+    assert d["ratio"] == Fraction(-22, 7)
+    d["huge"] = Fraction(1, 2) ** 14_000
+    with pytest.raises(errors.Unsendable, match=r"args\[3\] cannot be sent: .*send a float"):
+        d["huge"] = Fraction(1, 10) ** 5_000
+
+
+def test_arithmetic(desk: Desk) -> None:
+    third = desk.share(Fraction(1, 3), "third")
+    assert third + 1 == 1 + third == Fraction(4, 3)
+    assert (2 / third, third**2, -third, abs(third)) == (
+        6,
+        Fraction(1, 9),
+        -Fraction(1, 3),
+        Fraction(1, 3),
+    )
+    assert (float(third), int(third), round(third, 2)) == (1 / 3, 0, Fraction(33, 100))
+    assert (math.floor(third), math.ceil(third), divmod(1, third)) == (0, 1, [3, 0])
+    assert third < 1 < 4 > third >= Fraction(1, 3)
+    with pytest.raises(TypeError, match="unsupported operand") as caught:
+        third + "x"
+    assert isinstance(caught.value, errors.RemoteError)
+    with pytest.raises(ZeroDivisionError):
+        third / 0
+    numbers = desk.share(np.arange(3.0), "numbers")
+    for product in (numbers * np.arange(3), np.arange(3) * numbers, np.float64(2) * numbers):
+        assert isinstance(product, np.ndarray)
+        assert product.shape == (3,)
+    assert (numbers @ np.ones(3), (numbers > 1).tolist()) == (3, [False, False, True])
+
+
+class Table:
+    """As pandas and pint have it: no array, but it can be made into one."""
+
+    def __init__(self) -> None:
+        self.rows = np.arange(6.0).reshape(2, 3)
+        self.made = 0
+
+    def __array__(self, dtype: Any = None, copy: Any = None) -> np.ndarray[Any, Any]:
+        self.made += 1
+        return self.rows
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, row: int) -> Any:
+        return self.rows[row]
+
+    def half(self) -> Table:
+        return self
+
+
+def test_what_can_be_an_array_becomes_one_in_one_call(desk: Desk) -> None:
+    table = Table()
+    proxy = desk.share(table, "table")
+    for it in (proxy, proxy.half(), desk.client["table"]):
+        table.made = 0
+        assert np.asarray(it).tolist() == [[0, 1, 2], [3, 4, 5]]
+        assert np.asarray(it, dtype="<f4").dtype == "<f4"
+        assert np.array(it).flags.writeable
+        assert table.made == 3
+    assert np.mean(desk.share(np.arange(4.0), "numbers")) == 1.5
+    d = desk.share({}, "d")
+    assert not hasattr(d, "__array__")
+
+
+def test_operators_that_change_the_object(desk: Desk) -> None:
+    queue, words = collections.deque([1]), {"a": 1}
+    q = before = desk.share(queue, "q")
+    q += [2]
+    assert q is before
+    assert list(queue) == [1, 2]
+    d = desk.share(words, "d")
+    d |= {"b": 2}
+    assert words == {"a": 1, "b": 2}
+    rack = desk.share(Rack(), "rack")
+    rack.slots += ["c"]
+    assert list(rack.slots) == ["a", "b", "c"]
+    with pytest.raises(errors.Unsendable, match="it stands for a remote object: send its values"):
+        rack.slots = q
+
+
+def test_what_does_not_support_an_operator(desk: Desk) -> None:
+    """It is Python's own complaint, and shows no frame of ours."""
+    rack = desk.share(Rack(), "rack")
+    uses: list[tuple[Use, str]] = [
+        (lambda it: it + 1, "unsupported operand type.s. for +"),
+        (lambda it: 1 - it, "unsupported operand type.s. for -"),
+        (lambda it: it < 1, "'<' not supported between"),
+        (lambda it: float(it), r"rack \(Rack\) cannot be converted with float\(\)"),
+        (lambda it: -it, r"rack \(Rack\) does not support -x"),
+        (len, r"rack \(Rack\) has no length"),
+        (lambda it: it[0], r"rack \(Rack\) cannot be indexed"),
+    ]
+    for use, complaint in uses:
+        with pytest.raises(TypeError, match=complaint) as caught:
+            use(rack)
+        assert "roc/" not in "".join(traceback.format_tb(caught.value.__traceback__))
+    repr(rack)  # its description is known now
+    for use, _ in uses:
+        with pytest.raises(TypeError):
+            use(rack)
 
 
 def test_a_path(desk: Desk, tmp_path: Path) -> None:
@@ -572,16 +677,15 @@ def test_a_server_shares_only_what_it_says(desk: Desk) -> None:
         fixed["a"] = 2
 
 
-def test_a_class_that_is_exposed_gives_what_cannot_be_sent(desk: Desk) -> None:
+def test_an_instance_of_a_class_that_is_exposed_is_used_where_it_is(desk: Desk) -> None:
     class Lab:
         @exposed
         class Stage:
             def __init__(self, axis: int) -> None:
-                pass
+                self.axis = axis
 
     lab = desk.share(Lab(), "lab")
-    with pytest.raises(errors.Unsendable, match=r"type .*Stage has no form on the wire"):
-        lab.Stage(1)
+    assert lab.Stage(1).axis == 1
     with pytest.raises(errors.InvalidParams, match="'axis' takes int"):
         lab.Stage("x")
 
@@ -641,8 +745,125 @@ def test_simulated_devices_of_ophyd(desk: Desk) -> None:
     assert motor.read_configuration()["motor_velocity"]["value"] == 2
     assert motor.component_names[:2] == ["readback", "setpoint"]
     assert detector.read()["det"]["value"] is not None
-    # What tells of the end of a movement lives over there; the movement is made all the same.
-    with pytest.raises(errors.Unsendable, match="was executed, but its result") as caught:
-        motor.set(5)
+    slow = sim.SynAxis(name="slow", delay=0.3)
+    status = desk.share(slow, "slow").set(5)
+    assert status.done is False
+    status.wait(timeout=5)
+    assert (status.done, status.success) == (True, True)
+    assert slow.position == 5
+    assert "MoveStatus" in repr(status)
+    assert {"wait", "done", "success", "add_callback"} <= set(dir(status))
+
+
+# --- results that are objects ---------------------------------------------------------
+
+
+class Axis:
+    """One axis of a stage."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.position = 0.0
+
+    def move(self, by: float) -> Axis:
+        self.position += by
+        return self
+
+
+class Stage:
+    def __init__(self) -> None:
+        self.axes = [Axis("x"), Axis("y")]
+
+    def axis(self, name: str) -> Axis:
+        return next(axis for axis in self.axes if axis.name == name)
+
+    def me(self) -> Stage:
+        return self
+
+    def lock(self) -> Any:
+        return threading.Lock()
+
+    def history(self) -> Any:
+        return collections.deque([1, 2, 3])
+
+
+def test_a_result_that_is_an_object_is_a_proxy(desk: Desk) -> None:
+    stage = Stage()
+    proxy = desk.share(stage, "stage")
+    axis = proxy.axis("y")
+    assert isinstance(axis, Proxy)
+    assert axis.move(2.0).move(3.0).position == 5.0
+    axis.position = 1.0
+    assert stage.axes[1].position == 1.0
+    assert re.match(r"<stage\.axis\(\)#1-\w{6}: \S+\.Axis at tcp:", repr(axis))
+    assert {"move", "name", "position"} <= set(dir(axis))
+    assert inspect.getdoc(axis).startswith("One axis of a stage.")  # type: ignore[union-attr]
+    assert [each.name for each in proxy.axes] == ["x", "y"]
+    assert proxy.me().me().axes[0].name == "x"
+    with pytest.raises(AttributeError, match="has no public member 'mov'; did you mean"):
+        axis.mov(1)
+
+
+def test_such_results_support_what_they_do_there(desk: Desk) -> None:
+    proxy = desk.share(Stage(), "stage")
+    history = proxy.history()
+    history.append(4)
+    assert (list(history), history[-1], len(history), 2 in history) == ([1, 2, 3, 4], 4, 4, True)
+    with proxy.lock() as lock:
+        assert lock is True
+    pool = desk.share({"x": Axis("x")}, "d")
+    assert pool["x"].name == "x"
+    assert [name for name, _ in pool.items()] == ["x"]
+
+
+def test_such_results_have_the_timeout_of_their_call(desk: Desk) -> None:
+    desk.serve(Stage(), "stage")
+    patient = desk.client.proxy("stage", timeout=77).axis("x")
+    assert patient._roc_known.timeout == 77
+    assert desk.client["stage"].axis("x")._roc_known.timeout is None
+
+
+def test_such_results_in_asyncio(desk: Desk) -> None:
+    async def main() -> None:
+        async with AsyncRocClient(desk.endpoints) as client:
+            axis = await client["stage"].axis("y")
+            assert await (await axis.move(2.0)).position == 2.0
+            assert await axis is axis
+            assert [await each.name for each in await client["stage"].axes] == ["x", "y"]
+
+    desk.serve(Stage(), "stage")
+    asyncio.run(main())
+
+
+def test_such_results_can_be_pickled(desk: Desk) -> None:
+    axis = desk.share(Stage(), "stage").axis("y")
+    assert pickle.loads(pickle.dumps(axis)).name == "y"
+    assert pickle.loads(pickle.dumps(axis.move))(1.0).position == 1.0
+
+
+def test_after_a_restart_there_is_an_error_and_never_another_object(desk: Desk) -> None:
+    with desk.serve(Stage(), "stage"):
+        axis = desk.client["stage"].axis("y")
+        assert axis.name == "y"
+    with desk.serve(Stage(), "stage"):
+        assert desk.client["stage"].axis("x").name == "x"
+        with pytest.raises(AttributeError, match=r"not there any longer.*anew") as caught:
+            axis.move(1.0)
+        assert isinstance(caught.value, errors.MethodNotFound)
+        assert caught.value.executed is False
+        assert "not there any longer" in repr(axis)
+
+
+@pytest.mark.parametrize("options", [{"policy": "pool"}, {"expose": "axis"}, {"hide": "lock"}])
+def test_where_no_result_can_be_kept_it_is_refused(desk: Desk, options: dict[str, str]) -> None:
+    proxy = desk.share(Stage(), "stage", **options)
+    with pytest.raises(errors.Unsendable, match="was executed, but its result cannot") as caught:
+        proxy.axis("x")
     assert caught.value.executed is True
-    assert motor.position == 5
+
+
+def test_readonly_holds_for_results_too(desk: Desk) -> None:
+    axis = desk.share(Stage(), "stage", readonly=True).axis("x")
+    with pytest.raises(errors.MethodNotFound, match="can be read, but not set"):
+        axis.position = 3.0
+    assert axis.position == 0.0

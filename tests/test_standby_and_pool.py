@@ -12,9 +12,10 @@ from typing import Any
 
 import pytest
 
+from desk import Desk
 from processes import Child, Spawner
-from runmacs.roc import Endpoints, RocClient
-from runmacs.roc.errors import ObjectIdTaken, RocError, ServerLost
+from runmacs.roc import Endpoints, RocClient, RocServer
+from runmacs.roc.errors import CallTimeout, ConfigError, ObjectIdTaken, RocError, ServerLost
 from waiting import wait_until
 
 TAKEOVER = 1.75
@@ -157,6 +158,17 @@ def test_a_pool_shares_the_load(serve: Callable[..., Child], client: RocClient) 
     assert min(served.values()) >= 10
 
 
+def test_a_pool_shares_the_load_of_one_caller(
+    serve: Callable[..., Child], client: RocClient
+) -> None:
+    """A proxy that is made anew for each call does not ask each time what it calls."""
+    servers = [serve("pool") for _ in range(2)]
+    wait_for_states(client, dict.fromkeys([server.pid for server in servers], "serving"))
+    served = Counter(client["worker"].pid() for _ in range(20))
+    assert set(served) == {server.pid for server in servers}
+    assert min(served.values()) >= 5
+
+
 def test_a_pool_goes_on_when_one_of_it_is_killed(
     serve: Callable[..., Child], client: RocClient
 ) -> None:
@@ -170,8 +182,6 @@ def test_a_pool_goes_on_when_one_of_it_is_killed(
 def test_policies_do_not_mix(
     serve: Callable[..., Child], client: RocClient, broker: Endpoints
 ) -> None:
-    from runmacs.roc import RocServer
-
     first = serve("standby")
     wait_for_states(client, {first.pid: "serving"})
     for policy in ("pool", "exclusive"):
@@ -179,3 +189,108 @@ def test_policies_do_not_mix(
             RocServer(broker, "worker", object(), policy=policy).start()
     assert client["worker"].pid() == first.pid
     assert os.getpid() not in states(client)
+
+
+# ---- chosen from outside
+
+
+@pytest.mark.parametrize("policy", ["standby", "pool"])
+def test_the_environment_gives_a_policy_to_any_program(
+    spawn: Spawner, broker: Endpoints, client: RocClient, policy: str
+) -> None:
+    program = """
+    import os, sys
+    from runmacs.roc.servers import run_simple_server
+
+    class Worker:
+        def pid(self):
+            return os.getpid()
+
+    run_simple_server("worker", Worker())
+    """
+    env = {"ROC_BROKER": broker.rocBroker, "ROC_POLICY": policy}
+    first = spawn(program, name="first", env=env)
+    wait_for_states(client, {first.pid: "serving"})
+    second = spawn(program, name="second", env=env)
+    wait_for_states(client, {first.pid: "serving", second.pid: policy.replace("pool", "serving")})
+    if policy == "pool":
+        assert (first.stderr, second.stderr) == ("", "")
+        return
+    wait_until(lambda: second.stderr, 5, "it says that it stands by")
+    assert second.stderr == "worker: this server stands by; another server has it.\n"
+    first.kill()
+    wait_until(lambda: _pid_or_none(client["worker"]) == second.pid, TAKEOVER, "it has taken over")
+    wait_until(lambda: len(second.stderr.splitlines()) == 2, 2, "it says so")
+    assert second.stderr.splitlines()[1] == "worker: this server serves now."
+
+
+def test_what_the_program_says_comes_before_the_environment(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ROC_POLICY", "pool")
+    desk.serve(object(), "alone", policy="exclusive")
+    desk.serve(object(), "one")
+    policies = {entry["id"]: entry["policy"] for entry in desk.client["roc.broker"].objects()}
+    assert policies == {"alone": "exclusive", "one": "pool"}
+    monkeypatch.setenv("ROC_POLICY", "alone")
+    with pytest.raises(ConfigError, match="ROC_POLICY: 'alone' is no value for policy"):
+        RocServer(desk.endpoints, "other", object())
+
+
+def test_whose_policy_differs_is_told_what_to_do(desk: Desk) -> None:
+    desk.serve(object(), "worker")
+    with pytest.raises(ObjectIdTaken, match=r"start that one with ROC_POLICY=standby, too"):
+        desk.serve(object(), "worker", policy="standby")
+
+
+def test_a_program_learns_what_its_server_has_become(desk: Desk) -> None:
+    """Before the first call: a standby opens its hardware when it takes over."""
+
+    class Camera:
+        opened = False
+
+        def open(self, state: str) -> None:
+            time.sleep(0.3)
+            self.opened = state == "serving"
+
+    seen: list[str] = []
+    first, second = Camera(), Camera()
+
+    def on_state(state: str) -> None:
+        seen.append(state)
+        second.open(state)
+
+    holder = desk.serve(first, policy="standby", on_state=first.open)
+    wait_until(lambda: first.opened, 5, "the first one is open")
+    desk.serve(second, policy="standby", on_state=on_state)
+    vnir = desk.client["vnir"]
+    holder.stop()
+    assert vnir.opened is True
+    assert seen == ["standby", "serving"]
+
+
+def test_heartbeats_go_on_while_the_hardware_is_opened(desk: Desk) -> None:
+    slow = desk.share(object(), on_state=lambda state: time.sleep(2.5))
+    with pytest.raises(CallTimeout) as caught:
+        desk.connect(timeout=0.5)["vnir"].name  # noqa: B018
+    assert caught.value.executed is False
+    assert repr(slow).startswith("<vnir: builtins.object"), "the control lane answers"
+    states = [server["state"] for server in desk.client["roc.broker"].objects()[0]["servers"]]
+    assert states == ["serving"]
+
+
+def test_what_on_state_raises_ends_the_server(spawn: Spawner, broker: Endpoints) -> None:
+    child = spawn(
+        """
+        import sys
+        from runmacs.roc.servers import run_simple_server
+
+        def on_state(state):
+            raise OSError("no camera on this bus")
+
+        run_simple_server("vnir", object(), broker=sys.argv[1], on_state=on_state)
+        """,
+        broker.rocBroker,
+    )
+    assert child.wait() == 1
+    assert child.stderr.splitlines()[-1] == "OSError: no camera on this bus"

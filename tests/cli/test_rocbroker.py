@@ -243,10 +243,10 @@ def test_forwards_publications_and_subscriptions(broker_process: BrokerProcess) 
         publisher.linger = subscriber.linger = publisher.sndhwm = 0
         publisher.connect(endpoints.generalXSUB)
         subscriber.connect(endpoints.generalXPUB)
-        subscriber.subscribe(b"status.")
+        subscriber.subscribe(b"spectra.")
         assert publisher.poll(5000), "the broker wants everything"
         assert publisher.recv() == b"\x01"
-        sent: list[Any] = [[b"status.vnir", b"%d" % number] for number in range(1000)]
+        sent: list[Any] = [[b"spectra.vnir", b"%d" % number] for number in range(1000)]
         publisher.send_multipart([b"other", b"nobody wants this"])
         for message in sent:
             publisher.send_multipart(message)

@@ -32,6 +32,7 @@ Write = Callable[[str | bytes], Path]
 # One value of each option for each source; "default" is what it has without any.
 VALUES: dict[str, dict[str, Any]] = {
     "broker": {"file": "file:6000", "environment": "environment:6000", "flag": "flag:6000"},
+    "policy": {"file": "standby", "environment": "pool", "flag": "exclusive"},
     "bind": {"file": "10.0.0.1", "environment": "10.0.0.2", "flag": "10.0.0.3"},
     "base_port": {"file": 6000, "environment": 7000, "flag": 0},
     "transport": {"file": "ipc", "environment": "tcp", "flag": "ipc"},
@@ -41,6 +42,8 @@ VALUES: dict[str, dict[str, Any]] = {
     "absent_objects": {"file": 1, "environment": 2, "flag": 0},
     "unstated_patience": {"file": 1.5, "environment": 2.5, "flag": 0.0},
     "longest_wait": {"file": 1.5, "environment": 2.5, "flag": 0.0},
+    "status_leaves": {"file": 10, "environment": 20, "flag": 30},
+    "state_file": {"file": "a.json", "environment": "b.json", "flag": "none"},
     "log_records": {"file": 1, "environment": 2, "flag": 0},
     "log_bytes": {"file": 1, "environment": 2, "flag": 0},
     "subscriber_bytes": {"file": 1, "environment": 2, "flag": 3},

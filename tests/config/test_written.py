@@ -61,8 +61,9 @@ def test_each_value_has_its_source(monkeypatch: pytest.MonkeyPatch, write: Write
     path = write('bind = "labor"')
     monkeypatch.setenv("ROC_LOG_LEVEL", "debug")
     lines = settings_as_toml(configuration({"base_port": "6000"})).splitlines()
-    assert lines[:5] == [
+    assert lines[:6] == [
         'broker = "127.0.0.1:5555"   # default',
+        'policy = "exclusive"        # default',
         f'bind = "labor"              # {path}, line 1',
         "base_port = 6000            # --base-port",
         'transport = "tcp"           # default',

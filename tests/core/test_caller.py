@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from runmacs.roc import errors
-from runmacs.roc.core.caller import VERDICT_WAIT, Call, CallerCore
+from runmacs.roc.core.call import Call
+from runmacs.roc.core.caller import VERDICT_WAIT, CallerCore
 from runmacs.roc.core.effects import Effect, Reopen
 from runmacs.roc.core.outcome import result_of
 from runmacs.roc.wire import mdp

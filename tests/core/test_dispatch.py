@@ -14,7 +14,7 @@ import pytest
 
 from core.scripted import error_names, request_text
 from runmacs.roc import errors
-from runmacs.roc.core.caller import Call
+from runmacs.roc.core.call import Call
 from runmacs.roc.core.dispatch import Dispatcher
 from runmacs.roc.core.outcome import result_of
 from runmacs.roc.core.sharing import SharedObject

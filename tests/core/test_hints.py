@@ -6,6 +6,7 @@ import collections
 import datetime
 import decimal
 import enum
+import fractions
 import typing
 import uuid
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence, Set
@@ -117,6 +118,7 @@ FITTING: list[tuple[Any, Any]] = [
     (datetime.time, NOON.time()),
     (datetime.timedelta, datetime.timedelta(1)),
     (decimal.Decimal, decimal.Decimal("1.5")),
+    (fractions.Fraction, fractions.Fraction(1, 3)),
     (uuid.UUID, uuid.UUID(int=1)),
     (list, [1, "x"]),
     (list[int], [1, 2]),
@@ -243,6 +245,7 @@ WRONG: list[tuple[Any, Any, str]] = [
     (datetime.datetime, "2026-11-22", "'it' takes datetime, not str"),
     (datetime.datetime, NOON.date(), "'it' takes datetime, not date"),
     (decimal.Decimal, 1.5, "'it' takes Decimal, not float"),
+    (fractions.Fraction, 1.5, "'it' takes Fraction, not float"),
     (list, (1,), "'it' takes list, not tuple"),
     (list[int], ["x"], "'it[0]' takes int, not str"),
     (list[int], {"a": 1}, "'it' takes list[int], not dict"),

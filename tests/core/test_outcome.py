@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runmacs.roc import errors
-from runmacs.roc.core.caller import Call
+from runmacs.roc.core.call import Call
 from runmacs.roc.core.dispatch import Dispatcher
 from runmacs.roc.core.outcome import error_of, result_of
 from runmacs.roc.core.sharing import SharedObject

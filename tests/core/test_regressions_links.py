@@ -6,7 +6,8 @@ import json
 
 from core.scripted import request_text
 from runmacs.roc import errors
-from runmacs.roc.core.caller import Call, CallerCore
+from runmacs.roc.core.call import Call
+from runmacs.roc.core.caller import CallerCore
 from runmacs.roc.core.effects import Effect, Refused
 from runmacs.roc.core.worker import WorkerCore
 from runmacs.roc.wire import mdp

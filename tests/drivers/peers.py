@@ -215,6 +215,19 @@ class DrivenFront:
         self.poller.close()
 
 
+class PassOn(NewsCore):
+    """Passes on whatever comes: drivers do not care for topics."""
+
+    def __init__(self) -> None:
+        super().__init__("b1")
+
+    def on_publication(self, frames: list[Any], now: float, out: list[Any]) -> None:
+        out.append(frames)
+
+    def on_subscribed(self, topic: bytes, now: float, out: list[Any]) -> None:
+        pass
+
+
 class DrivenNews:
     """The broker's publications with their poller."""
 
@@ -222,7 +235,7 @@ class DrivenNews:
         self.poller = Poller()
         self.traffic = Traffic()
         self.endpoints = Endpoints("127.0.0.1", 0)
-        core = core or NewsCore()
+        core = core or PassOn()
         self.news = News(self.poller, None, self.endpoints, core, self.traffic, limit)
         while not self._bind():
             pass

@@ -14,11 +14,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from drivers.peers import DrivenNews, Peer
+from drivers.peers import DrivenNews, PassOn, Peer
 from runmacs.roc._drivers import outlet
 from runmacs.roc._drivers.clock import now as clock
 from runmacs.roc._drivers.outlet import StreamOutlet
-from runmacs.roc.core.news import NewsCore
 from runmacs.roc.wire import zmtp
 
 KIB, MIB = 1024, 1024 * 1024
@@ -176,10 +175,11 @@ def test_what_is_remembered_of_topics_is_bounded(
 # ---- the core between them
 
 
-class Editor(NewsCore):
+class Editor(PassOn):
     """Drops, changes, adds; and writes down what it hears."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.heard: list[Any] = []
         self.due: float | None = None
 

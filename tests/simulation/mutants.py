@@ -17,6 +17,7 @@ from runmacs.roc.core import withdrawal as withdrawal_module
 from runmacs.roc.core.broker import BrokerCore
 from runmacs.roc.core.caller import CallerCore
 from runmacs.roc.core.liveness import Standstill, Transit
+from runmacs.roc.core.recalls import Recalls
 from runmacs.roc.core.registry import Registry
 from runmacs.roc.core.waiting import WaitingCall, WaitingCalls
 from runmacs.roc.core.worker import Task, WorkerCore
@@ -173,7 +174,7 @@ def client_takes_replies_as_they_come(patch: pytest.MonkeyPatch) -> None:
 
 def client_forgets_what_it_lost(patch: pytest.MonkeyPatch) -> None:
     """What a client sent over a connection that is lost is not withdrawn over the next."""
-    patch.setattr(CallerCore, "_recall", CallerCore._withdrawal)
+    patch.setattr(Recalls, "add", lambda *withdrawal: None)
 
 
 def client_waits_for_ever(patch: pytest.MonkeyPatch) -> None:

@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 
 from runmacs.roc import errors
 from runmacs.roc.core.broker import Arrived, BrokerCore, Stop, Tick
-from runmacs.roc.core.caller import Call, CallerCore
+from runmacs.roc.core.call import Call
+from runmacs.roc.core.caller import CallerCore
 from runmacs.roc.core.effects import Asked, Effect
 from runmacs.roc.core.worker import WorkerCore
 from runmacs.roc.wire import mdp

@@ -80,6 +80,14 @@ HOSTILE: dict[str, object] = {
     "decimal is empty": tag("decimal", value=""),
     "decimal exponent too large": tag("decimal", value="1E+9999999999999999999"),
     "decimal exponent too small": tag("decimal", value="1E-9999999999999999999"),
+    "fraction of a number": tag("fraction", value=0.5),
+    "fraction of one part": tag("fraction", value="3"),
+    "fraction in decimals": tag("fraction", value="0.5/1"),
+    "fraction with an exponent": tag("fraction", value="1e1000000000"),
+    "fraction by zero": tag("fraction", value="1/0"),
+    "fraction by less": tag("fraction", value="1/-3"),
+    "fraction of other digits": tag("fraction", value="١/٣"),
+    "fraction too long": tag("fraction", value=f"{'9' * 5000}/1"),
     "uuid is short": tag("uuid", value="1234"),
     "uuid is a number": tag("uuid", value=1234),
     "set is an object": tag("set", value={}),
@@ -99,6 +107,8 @@ HOSTILE: dict[str, object] = {
     "member is unknown": tag("member", kind="module"),
     "member is a list": tag("member", kind=["method"]),
     "member is missing": tag("member"),
+    "object without path": tag("object"),
+    "object at a number": tag("object", path=1),
     "array of nothing": tag("array"),
     "array without dtype": tag("array", shape=[8], buffer=0),
     "array without shape": tag("array", dtype="<u2", buffer=0),
@@ -287,8 +297,8 @@ def test_an_error_shows_little_of_what_came_and_nothing_that_moves_a_cursor() ->
 
 # Random ones -----------------------------------------------------------------------------
 
-KINDS = ["array", "bytes", "complex", "date", "datetime", "decimal", "dict", "float", "member",
-         "scalar", "set", "time", "timedelta", "uuid"]  # fmt: skip
+KINDS = ["array", "bytes", "complex", "date", "datetime", "decimal", "dict", "float",
+         "fraction", "member", "object", "scalar", "set", "time", "timedelta", "uuid"]  # fmt: skip
 DTYPES = ["<u2", ">f8", "|b1", "|S3", "<U2", "|V5", "<M8[us]", "<m8", "<f16", "<c8", "|u1", "<U0",
           "|O8", "<f2"]  # fmt: skip
 

@@ -8,6 +8,7 @@ import uuid
 from collections.abc import Callable
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ import numpy as np
 import pytest
 
 from runmacs.roc.errors import RemoteProtocolError, Unsendable
-from runmacs.roc.wire.values import Buffer, Member, decode_value, encode_value
+from runmacs.roc.wire.values import Buffer, Member, Resident, decode_value, encode_value
 from sameness import same
 
 PATH = Path(__file__).parents[2] / "spec" / "vectors" / "values.json"
@@ -101,6 +102,7 @@ BUILDERS: dict[str, Callable[[dict[str, Any]], Any]] = {
     "int": lambda value: int(value["value"]),
     "float": lambda value: float(value["value"]),
     "decimal": lambda value: Decimal(value["value"]),
+    "fraction": lambda value: Fraction(value["value"]),
     "uuid": lambda value: uuid.UUID(value["value"]),
     "date": lambda value: date.fromisoformat(value["value"]),
     "time": lambda value: time.fromisoformat(value["value"]),
@@ -113,6 +115,7 @@ BUILDERS: dict[str, Callable[[dict[str, Any]], Any]] = {
     "tuple": lambda value: tuple(built(value["items"])),
     "slice": lambda value: slice(*built(value["items"])),
     "member": lambda value: Member(value["kind"]),
+    "object": lambda value: Resident(value["path"]),
     "array": array_of,
     "scalar": scalar_of,
     "utf16": lambda value: "".join(chr(int(unit, 16)) for unit in value["units"]),

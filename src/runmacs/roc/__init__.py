@@ -16,6 +16,10 @@ _HOMES = {
     "RocClient": "client",
     "RocLogger": "logs",
     "RocServer": "server",
+    "RocStatusUpdater": "status.updater",
+    "StatusTree": "status.tree",
+    "AsyncStatusUpdates": "status.updates",
+    "statusUpdateIterator": "status.updates",
     "initRocLogging": "logs",
     "log_records": "logstream",
 }
@@ -28,16 +32,24 @@ if TYPE_CHECKING:
     from .logs import initRocLogging as initRocLogging
     from .logstream import log_records as log_records
     from .server import RocServer as RocServer
+    from .status.tree import StatusTree as StatusTree
+    from .status.updater import RocStatusUpdater as RocStatusUpdater
+    from .status.updates import AsyncStatusUpdates as AsyncStatusUpdates
+    from .status.updates import statusUpdateIterator as statusUpdateIterator
 
 __all__ = [
     "AsyncRocClient",
+    "AsyncStatusUpdates",
     "Endpoints",
     "RocClient",
     "RocLogger",
     "RocServer",
+    "RocStatusUpdater",
+    "StatusTree",
     "__version__",
     "initRocLogging",
     "log_records",
+    "statusUpdateIterator",
 ]
 
 

@@ -27,7 +27,7 @@ from .client import (
     origin,
 )
 from .config import resolve_broker
-from .core.caller import Call
+from .core.call import Call
 from .core.outcome import result_of
 from .endpoints import Endpoints
 from .proxy import ASKED_BY_TOOLS, NOWHERE
@@ -155,7 +155,12 @@ class AsyncRocClient:
         """
         call = encoded_call(object_id, method, args, kwargs or {}, member)
         await self._caller.complete_soon(call, self.timeout if timeout is None else timeout)
-        return result_of(call)
+        return result_of(call, self._object_of)
+
+    def _object_of(self, call: Call, path: str) -> AsyncMember:
+        """What stands for a result that is an object; it has the timeout of the call."""
+        timeout = None if call.timeout == self.timeout else call.timeout
+        return _member_of(self, call.object_id, path, timeout)
 
     async def log_level(
         self,

@@ -13,12 +13,14 @@ from . import __version__
 from ._drivers.clock import now as clock
 from ._drivers.interrupts import leave_signals_to_others
 from ._drivers.routing import Routing
+from ._drivers.statefile import StateFile
 from .config import resolve_broker
 from .core.broker import BrokerCore, Limits
 from .core.dispatch import Dispatcher
 from .core.logkeeper import LogKeeper
 from .core.news import NewsCore
 from .core.sharing import SharedObject
+from .core.statuskeeper import StatusLimits
 from .core.traffic import Traffic
 from .endpoints import Endpoints
 from .errors import Closed
@@ -30,7 +32,7 @@ from .wire.values import Buffer
 if TYPE_CHECKING:
     import zmq
 
-__all__ = ["Broker", "Limits"]
+__all__ = ["Broker", "Limits", "StatusLimits"]
 
 _logger = logging.getLogger(__name__)
 _logger.addHandler(logging.NullHandler())  # a program that sets up no log gets none
@@ -59,6 +61,8 @@ class Broker:
             ``self.endpoints`` then tells which.
         ctx: the ZeroMQ context that the peers use, for inproc, which is the only transport that
             needs one; it is never terminated here.
+        limits, status_limits: how much it keeps.
+        state_file: where it keeps the status tree over its own restart; None keeps none.
 
     Raises:
         ConfigError: a port in use, or an address that cannot be bound.
@@ -78,20 +82,41 @@ class Broker:
         ctx: zmq.Context[Any] | None = None,
         *,
         limits: Limits | None = None,
+        status_limits: StatusLimits | None = None,
+        state_file: str | None = None,
     ) -> None:
         self.broker_id = uuid.uuid4().hex
-        self._core = BrokerCore(self.broker_id, limits, _log)
+        self._core = BrokerCore(self.broker_id, limits, self._observe)
         about = {"broker": self.broker_id, "version": mdp.VERSION, "software": __version__}
         traffic = Traffic()
+        self._state = None if state_file is None else StateFile(state_file, _logger.warning)
         keeper = LogKeeper(self._core.limits.log_records, self._core.limits.log_bytes)
-        monitor = BrokerMonitor(self._core, clock, traffic, keeper)
+        self._news = NewsCore(
+            self.broker_id,
+            status_limits,
+            presence=self._core.presence,
+            figures=lambda: monitor.figures(),
+            save=self._state.save if self._state else None,
+            logs=keeper,
+        )
+        monitor = BrokerMonitor(self._core, self._news, clock, traffic, keeper)
         shared = SharedObject(monitor, mdp.BROKER_ID.decode())
         self._dispatcher = Dispatcher(shared, about)
         where = endpoints if isinstance(endpoints, Endpoints) else resolve_broker(endpoints)
-        self._routing = Routing(ctx, where, self._core, self._answer, NewsCore(keeper), traffic)
+        self._routing = Routing(ctx, where, self._core, self._answer, self._news, traffic)
         self.endpoints = self._routing.endpoints
         self._thread: threading.Thread | None = None
         self._stopped = False
+
+    def _observe(self, what: str, facts: dict[str, Any]) -> None:
+        _log(what, facts)
+        if "server" in facts and "object" in facts:
+            self._news.on_object(facts["object"])
+
+    def _restore(self) -> None:
+        saved = self._state.load() if self._state else None
+        if saved is not None:
+            self._news.restore(*saved, clock())
 
     def _answer(self, frames: Sequence[Buffer]) -> list[Buffer]:
         return self._dispatcher.serve(parse_body(frames[0]), frames)
@@ -101,7 +126,13 @@ class Broker:
 
         A broker runs once: to route again, make a new one.
         """
-        self._routing.run()
+        self._restore()
+        try:
+            self._routing.run()
+        finally:
+            if self._state is not None:
+                self._news.save(clock())
+                self._state.close()
 
     def start(self) -> Broker:
         """Route in a thread of its own.

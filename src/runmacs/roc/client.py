@@ -14,9 +14,10 @@ from . import errors
 from ._drivers.calling import Caller
 from ._drivers.clock import now as clock
 from .config import resolve_broker
-from .core.caller import Call
+from .core.call import Call
 from .core.outcome import result_of
 from .endpoints import Endpoints
+from .known import Lately
 from .proxy import Proxy, make_proxy
 from .wire import mdp
 from .wire.values import Buffer, encode_arguments
@@ -63,6 +64,7 @@ class RocClient:
     ) -> None:
         self.endpoints = resolve_broker(broker_addr)
         self.timeout = checked_timeout(timeout)
+        self._lately = Lately()
         self._caller = Caller(ctx, self.endpoints, instance_name)
 
     # ---- objects
@@ -83,7 +85,8 @@ class RocClient:
             client.proxy("vnir", timeout=60).calibrate()
         """
         mdp.check_object_id(object_id)
-        return make_proxy(self, object_id, None if timeout is None else checked_timeout(timeout))
+        own = None if timeout is None else checked_timeout(timeout)
+        return make_proxy(self, object_id, own, kinds=self._lately.kinds_of(object_id))
 
     def __iter__(self) -> Iterator[str]:
         """The ids of all objects that are shared now, sorted."""
@@ -140,7 +143,12 @@ class RocClient:
         """
         call = encoded_call(object_id, method, args, kwargs or {}, member)
         self._caller.complete(call, self.timeout if timeout is None else timeout)
-        return result_of(call)
+        return result_of(call, self._object_of)
+
+    def _object_of(self, call: Call, path: str) -> Proxy:
+        """What stands for a result that is an object; it has the timeout of the call."""
+        timeout = None if call.timeout == self.timeout else call.timeout
+        return make_proxy(self, call.object_id, timeout, path)
 
     def describe(self, object_id: str, path: str = "", timeout: float | None = None) -> object:
         """What an object, or a nested one at ``path``, says of itself: an OpenRPC document.

@@ -9,9 +9,12 @@ from typing import Any
 
 from .core.broker import BrokerCore
 from .core.logkeeper import LogKeeper
+from .core.news import NewsCore
 from .core.traffic import Traffic
 from .errors import RocError
+from .wire import statusmsg
 from .wire.logmsg import parse_level, parse_record
+from .wire.standins import Formed
 
 __all__ = ["BrokerMonitor"]
 
@@ -32,15 +35,18 @@ class BrokerMonitor:
     def __init__(
         self,
         core: BrokerCore,
+        news: NewsCore,
         clock: Callable[[], float],
         traffic: Traffic,
         logs: LogKeeper,
     ) -> None:
         self._logs = logs
         self._core = core
+        self._news = news
         self._traffic = traffic
         self._clock = clock
-        self._started = clock()
+        self._started = self._told_at = clock()
+        self._told: dict[str, Any] = {}
 
     def objects(self) -> list[dict[str, Any]]:
         """Every object id, sorted: who serves it, who waits to, and how it fares.
@@ -63,7 +69,42 @@ class BrokerMonitor:
             "uptime": self._clock() - self._started,
             **self._core.snapshot()["counters"],
             **asdict(self._traffic),
+            **self._news.snapshot(),
         }
+
+    def status(self, mask: str = "") -> dict[str, Any]:
+        """The status tree within a mask, as it is now.
+
+        ``{"leaves": {path: {"value", "age", "source", "stale"}}, "about": {path: {...}}}``;
+        ages in seconds. A source is ``node@host``, or empty for a publisher that says nothing
+        of itself.
+        """
+        (one,) = statusmsg.mask_of(mask)
+        snapshot = self._news.status.snapshot_of(one, self._clock())
+        sources = snapshot.sources
+        leaves = {
+            path: {
+                "value": Formed(form),
+                "age": age,
+                "source": sources[source].shown if source else "",
+                "stale": source != "" and sources[source].stale,
+            }
+            for path, form, source, age in snapshot.leaves
+        }
+        return {"leaves": leaves, "about": snapshot.about}
+
+    def figures(self) -> dict[str, Any]:
+        """What ``roc.broker`` in the status tree tells: the figures of `stats`, and rates."""
+        stats = self.stats()
+        now = self._clock()
+        seconds = max(now - self._told_at, 1e-3)
+        rates = {
+            f"{name}_per_second": round((stats[name] - self._told.get(name, 0)) / seconds, 1)
+            for name in ("requests", "publications_taken")
+        }
+        self._told, self._told_at = stats, now
+        objects = sum(entry["state"] != "absent" for entry in self.objects())
+        return {**stats, "uptime": round(stats["uptime"], 1), "objects": objects, **rates}
 
     def log(
         self,

@@ -18,17 +18,18 @@ Rules:
 
 from __future__ import annotations
 
+import functools
 import inspect
 import weakref
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from . import errors
 from .core.described import Description, signature_of
 from .core.special import SPECIAL
 from .known import Known, Remote, joined, reference, unpickled
-from .wire.values import Index, Member
+from .syntax import METHODS, OURS, as_array, unsigned
+from .wire.values import Member
 
 __all__ = ["Proxy", "Remote", "RemoteMethod", "make_proxy"]
 
@@ -40,25 +41,17 @@ NOWHERE = "runmacs.roc.remote"
 ASKED_BY_TOOLS = {"getdoc"}
 """Public names that IPython asks of everything: only where they are described is there a call."""
 
-_OURS = (errors.RocError, KeyboardInterrupt)
-"""What comes out without our own frames; anything else is a bug, and shows where."""
-
-
-def _unsigned(function: _Function) -> _Function:
-    """Give a ``__call__`` no signature: tools would show it beside the remote one."""
-    function.__signature__ = False  # type: ignore[attr-defined]
-    return function
-
 
 class Proxy:
     """Stands for a remote object. Made by ``client["id"]``."""
 
     __slots__ = ("__weakref__", "_roc_known", "_roc_path")
     __module__ = NOWHERE
+    __array_ufunc__ = None  # so that `array + proxy` is one call, and not one for each element
     _roc_known: Known
     _roc_path: str
 
-    if TYPE_CHECKING:  # see _SpecialMethods
+    if TYPE_CHECKING:  # see `syntax`
 
         def __call__(self, /, *args: Any, **kwargs: Any) -> Any: ...
         def __len__(self) -> int: ...
@@ -78,6 +71,8 @@ class Proxy:
         object.__setattr__(self, "_roc_path", path)
 
     def __getattr__(self, name: str) -> Any:
+        if name == "__array__" and _is_array(self):
+            return functools.partial(as_array, self)
         if name.startswith("_"):
             raise AttributeError(f"{_title(self)}: names with a leading underscore are not shared.")
         if name in ASKED_BY_TOOLS and not _has(self, name):
@@ -87,7 +82,7 @@ class Proxy:
         if kind is None:
             try:
                 value = known.call("rpc.get", path, member=path)
-            except _OURS as error:
+            except OURS as error:
                 if self._roc_path and isinstance(error, errors.MethodNotFound):
                     known.forget()  # this may be no object any longer
                 error.__traceback__ = None
@@ -101,9 +96,11 @@ class Proxy:
         if name.startswith("_"):
             raise AttributeError(f"{_title(self)}: names with a leading underscore are not shared.")
         path = joined(self._roc_path, name)
+        if isinstance(value, Proxy) and _is_at(value, self._roc_known, path):
+            return  # `rack.slots += [...]`, which was done over there
         try:
             self._roc_known.call("rpc.set", path, value, member=path)
-        except _OURS as error:
+        except OURS as error:
             error.__traceback__ = None
             raise
 
@@ -149,57 +146,6 @@ class Proxy:
         return _signature(said.calling if said else {})
 
 
-class _SpecialMethods:
-    """What Python's syntax does with a proxy. The classes of proxies are made from these."""
-
-    @_unsigned
-    def __call__(self: Any, /, *args: Any, **kwargs: Any) -> Any:
-        path = self._roc_path
-        if not path:
-            return _special(self, "call", *args, **kwargs)
-        known = self._roc_known
-        try:
-            return known.client.call_object(known.object_id, path, args, kwargs, known.timeout)
-        except errors.MethodNotFound as error:
-            raise _unsupported(self, error) from None
-        except _OURS as error:
-            error.__traceback__ = None
-            raise
-
-    def __len__(self: Any) -> int:
-        return int(_special(self, "len"))
-
-    def __contains__(self: Any, key: object) -> bool:
-        return bool(_special(self, "contains", Index(key)))
-
-    def __getitem__(self: Any, key: Any) -> Any:
-        return _special(self, "getitem", Index(key))
-
-    def __setitem__(self: Any, key: Any, value: Any) -> None:
-        _special(self, "setitem", Index(key), value)
-
-    def __delitem__(self: Any, key: Any) -> None:
-        _special(self, "delitem", Index(key))
-
-    def __iter__(self: Any) -> Iterator[Any]:
-        return iter(_special(self, "iter"))
-
-    def __enter__(self: Any) -> Any:
-        entered = _special(self, "enter")
-        return self if isinstance(entered, Member) else entered
-
-    def __exit__(
-        self: Any,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> bool:
-        if kind is None:
-            return bool(_special(self, "exit", None, None, None))
-        name = getattr(error, "remote_type", "") or kind.__name__
-        return bool(_special(self, "exit", name, _message(error), None))
-
-
 # What tools see of an attribute. It has no getter: `Proxy.__getattr__` reads it. And no
 # docstring of its own, which they would show.
 class RemoteAttribute(property):
@@ -219,7 +165,7 @@ def _class_with(special: Iterable[str], attributes: Mapping[str, str]) -> type[P
     The attributes are there to be seen: a tool that finds them need not read them, and so
     run a property of the object, to learn that they exist.
     """
-    methods = {SPECIAL[name]: vars(_SpecialMethods)[SPECIAL[name]] for name in special}
+    methods = {SPECIAL[name]: METHODS[name] for name in special if name in METHODS}
     shown = {name: RemoteAttribute(text) for name, text in attributes.items()}
     own = {"__slots__": (), "__module__": NOWHERE, "__doc__": Proxy.__doc__}
     return type("Proxy", (Proxy,), {**shown, **methods, **own})
@@ -267,39 +213,25 @@ def _has(proxy: Proxy, name: str) -> bool:
     return said is not None and name in said.names
 
 
-def _special(proxy: Proxy, name: str, /, *args: Any, **kwargs: Any) -> Any:
-    known, path = proxy._roc_known, proxy._roc_path
-    member = joined(path, SPECIAL[name])
-    try:
-        return known.client.call_object(
-            known.object_id, "rpc.special", (path, name, *args), kwargs, known.timeout, member
-        )
-    except errors.MethodNotFound as error:
-        raise _unsupported(proxy, error) from None
-    except _OURS as error:
-        error.__traceback__ = None
-        raise
+def _is_array(proxy: Proxy) -> bool:
+    """Whether numpy may ask for an array; else it would take the items, one by one."""
+    said = _described(proxy)
+    return said is not None and "array" in (said.special or ())
 
 
-def _unsupported(proxy: Proxy, error: errors.MethodNotFound) -> TypeError:
-    """What Python has for what an object does not support."""
-    proxy._roc_known.forget()
-    return TypeError(error.message)
+def _is_at(proxy: Proxy, known: Known, path: str) -> bool:
+    return proxy._roc_known is known and proxy._roc_path == path
 
 
-def _message(error: BaseException | None) -> str:
-    args = () if error is None else error.args
-    if len(args) == 1 and isinstance(args[0], str):
-        return args[0]
-    try:
-        return str(error)
-    except Exception:
-        return "(its message cannot be shown)"
-
-
-def make_proxy(client: Remote, object_id: str, timeout: float | None) -> Proxy:
-    """The proxy of an object; makes no call."""
-    return Proxy(Known(client, object_id, timeout))
+def make_proxy(
+    client: Remote,
+    object_id: str,
+    timeout: float | None,
+    path: str = "",
+    kinds: dict[str, str] | None = None,
+) -> Proxy:
+    """The proxy of an object, or of one that belongs to it; makes no call."""
+    return Proxy(Known(client, object_id, timeout, kinds), path)
 
 
 def _proxy_of(known: Known, path: str) -> Proxy:
@@ -324,14 +256,14 @@ class RemoteMethod:
         self._known = known
         self._path = path
 
-    @_unsigned
+    @unsigned
     def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
         known = self._known
         try:
             return known.client.call_object(
                 known.object_id, self._path, args, kwargs, known.timeout
             )
-        except _OURS as error:
+        except OURS as error:
             if isinstance(error, errors.MethodNotFound):
                 known.forget()
             error.__traceback__ = None

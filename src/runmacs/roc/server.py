@@ -6,15 +6,17 @@ import os
 import socket
 import threading
 import uuid
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from . import errors
 from ._drivers.interrupts import StopSignals
-from ._drivers.serving import Serving, to_stderr
-from .config import resolve_broker
+from ._drivers.serving import Serving
+from ._drivers.telling import to_stderr
+from .config import lookup, resolve_broker
 from .core.dispatch import Dispatcher
+from .core.kept import Kept
 from .core.selection import Selection
 from .core.sharing import SharedObject
 from .core.worker import WorkerCore
@@ -28,7 +30,6 @@ if TYPE_CHECKING:
 
 __all__ = ["RocServer"]
 
-_POLICIES = ("exclusive", "standby", "pool")
 _ACCEPTANCE = 2.0
 
 
@@ -48,11 +49,15 @@ class RocServer:
         ctx: a ZeroMQ context to use; it is never terminated here.
         prefetch: how many requests the broker may send ahead.
         policy: ``exclusive`` (one server), ``standby`` (waits and takes over) or ``pool``
-            (all servers of this id share the load).
+            (all servers of this id share the load); None for ``ROC_POLICY``, the
+            configuration file, or ``exclusive``.
         expose: names or patterns (``"lens.get*"``), one or several: nothing else is shared
             then. A class that is named in full can be called.
         hide: names or patterns of what is not shared. It wins over ``expose``.
         readonly: whether every attempt to set something is refused.
+        on_state: is called with ``"serving"`` or ``"standby"`` whenever this server has become
+            that, in the thread that serves, before the first call is executed: the place to
+            open the hardware when a standby takes over. What it raises ends the server.
 
     Raises:
         ConfigError: an address, object id, policy or pattern that makes no sense.
@@ -71,25 +76,34 @@ class RocServer:
         ctx: zmq.Context[Any] | None = None,
         *,
         prefetch: int = 16,
-        policy: str = "exclusive",
+        policy: str | None = None,
         expose: str | Iterable[str] | None = None,
         hide: str | Iterable[str] | None = None,
         readonly: bool = False,
+        on_state: Callable[[str], None] | None = None,
     ) -> None:
         problem = mdp.object_id_problem(objectId)
         if problem is not None:
             raise errors.ConfigError(f"The object id {objectId!r} {problem}.")
-        if policy not in _POLICIES:
-            raise errors.ConfigError(f"policy is one of {', '.join(_POLICIES)}, not {policy!r}.")
+        if policy is None:
+            policy = lookup("policy").value
+        if policy not in mdp.POLICIES:
+            known = ", ".join(mdp.POLICIES)
+            raise errors.ConfigError(f"policy is one of {known}, not {policy!r}.")
         if not 1 <= prefetch <= 10_000:
             raise errors.ConfigError(f"prefetch is a number from 1 to 10000, not {prefetch!r}.")
+        selection = Selection(expose, hide, readonly)
+        # A pool's next call may go to another server. And what is shared by name is no result.
+        keeps = selection.everything and policy != "pool"
+        kept = Kept(uuid.uuid4().hex[:6]) if keeps else None
         self.endpoints = resolve_broker(brokerEndpoint)
         self.object_id = objectId
         self.instance = objectInstance
         self._ctx = ctx
         self._prefetch = prefetch
         self._policy = policy
-        self._shared = SharedObject(objectInstance, objectId, Selection(expose, hide, readonly))
+        self._on_state = on_state
+        self._shared = SharedObject(objectInstance, objectId, selection, kept)
         self._serving: Serving | None = None
         self._thread: threading.Thread | None = None
         self._failure: BaseException | None = None
@@ -170,7 +184,9 @@ class RocServer:
         )
         dispatcher.log_level = log_level
         core = WorkerCore(self.object_id, properties)
-        self._serving = Serving(self._ctx, self.endpoints, core, dispatcher, to_stderr)
+        self._serving = Serving(
+            self._ctx, self.endpoints, core, dispatcher, to_stderr, self._on_state
+        )
         return self._serving
 
     def __enter__(self) -> RocServer:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from .endpoints import Endpoints
 from .server import RocServer
@@ -16,10 +16,11 @@ def run_simple_server(
     instance: object,
     *,
     broker: Endpoints | str | None = None,
-    policy: str = "exclusive",
+    policy: str | None = None,
     expose: str | Iterable[str] | None = None,
     hide: str | Iterable[str] | None = None,
     readonly: bool = False,
+    on_state: Callable[[str], None] | None = None,
     log: bool = True,
 ) -> None:
     """Share ``instance`` as ``OBJECT_ID`` until Ctrl-C or SIGTERM, and then return.
@@ -34,7 +35,8 @@ def run_simple_server(
         instance: any Python object.
         broker: where the broker is; by default ``ROC_BROKER``, the configuration file, or
             ``127.0.0.1:5555``.
-        policy, expose, hide, readonly: see `RocServer`.
+        policy, expose, hide, readonly, on_state: see `RocServer`. Without a policy
+            ``ROC_POLICY=standby`` in front of the program makes a standby of it.
         log: whether to turn on distributed logging, with the object id as the node: see
             `initRocLogging`.
 
@@ -50,6 +52,7 @@ def run_simple_server(
         expose=expose,
         hide=hide,
         readonly=readonly,
+        on_state=on_state,
     )
     if log:
         # Here, so that who wants none does not pay for it.

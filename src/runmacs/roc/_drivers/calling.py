@@ -19,7 +19,8 @@ from typing import Any
 import zmq
 
 from .. import errors
-from ..core.caller import Call, CallerCore
+from ..core.call import Call
+from ..core.caller import CallerCore
 from ..core.effects import Effect, Reopen
 from ..endpoints import Endpoints
 from .clock import now as clock

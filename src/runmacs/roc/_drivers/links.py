@@ -163,10 +163,12 @@ class PublishingLink:
         return due is not None and now >= due
 
     def _read(self) -> bool:
-        """Whether there was a subscription in what has come. Which one matters not."""
+        """Whether there was a subscription in what has come. Which one matters not.
+
+        In inproc an XSUB that had subscribed before we came says just the topic: nothing.
+        """
         listened = False
         while (frames := self._link.receive()) is not None:
-            # In inproc libzmq's XSUB repeats one to all without its first byte.
             listened |= bytes(frames[0][:1]) != b"\0"
         return listened
 

@@ -17,7 +17,7 @@ from collections.abc import Callable
 from typing import Any
 
 from .. import errors
-from ..core.caller import Call
+from ..core.call import Call
 from .calling import FORKED, LIVING, Caller, Forked
 from .clock import now as clock
 from .interrupts import Shield

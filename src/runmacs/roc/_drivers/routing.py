@@ -176,6 +176,7 @@ class Routing:
     def _stood_still(self, seconds: float) -> None:
         if seconds:
             self.core.handle(StoodStill(seconds), clock())
+            self.news.core.stood_still(seconds)
 
     def _timeout(self, now: float) -> float:
         timeout = Standstill.SETTLE if self._still.age else _TURN

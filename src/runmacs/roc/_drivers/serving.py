@@ -12,8 +12,6 @@ Who owns what:
 
 from __future__ import annotations
 
-import contextlib
-import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -35,6 +33,7 @@ from .gates import Gate, Waker
 from .interrupts import interrupt_main_thread, leave_signals_to_others
 from .links import open_link
 from .sockets import context
+from .telling import Telling
 
 __all__ = ["Serving"]
 
@@ -56,6 +55,7 @@ class Serving:
         core: WorkerCore,
         dispatcher: Dispatcher,
         tell: Callable[[str], None],
+        on_state: Callable[[str], None] | None = None,
     ) -> None:
         self.endpoints = endpoints
         self.core = core
@@ -67,7 +67,10 @@ class Serving:
         self._dispatcher = dispatcher
         self._coroutines = Coroutines()
         dispatcher.run_coroutine = self._coroutines.run
-        self._tell = tell
+        self._telling = Telling(core.object_id, endpoints.rocBroker, tell)
+        self._on_state = on_state
+        self._reported: str | None = None
+        self._state: str | None = None
         self._context = context(ctx)
         self._lock = threading.Lock()
         self._still = Standstill()
@@ -82,8 +85,6 @@ class Serving:
         self._alarm = threading.Event()
         self._wake_serving = Waker()
         self._wake_standby = Waker()
-        self._told_waiting = False
-        self._told_refused = False
         self._begun = clock()
         register(self)
 
@@ -120,6 +121,8 @@ class Serving:
                 if out:
                     self._carry_out(out)
                 timeout = self._plan(0.0 if task is not None else None)
+            if self._state != self._reported:
+                self._report()
             if task is not None:
                 self._execute(task)
                 ready = self._gate.wait(0.0)  # what came meanwhile may be a withdrawal
@@ -127,6 +130,20 @@ class Serving:
             ready = self._gate.wait(timeout) if timeout else []
             if self._wake_serving.fd in ready:
                 self._wake_serving.clear()
+
+    def _report(self) -> None:
+        """Tell the program what this server has become; that may take its time."""
+        self._reported = state = self._state
+        if self._on_state is None or state is None:
+            return
+        self._calls += 1
+        self._busy = True
+        self._alarm.set()
+        try:
+            self._on_state(state)
+        finally:
+            self._busy = False
+            self._wake_standby.wake()
 
     def _execute(self, task: Task) -> None:
         self._calls += 1
@@ -310,13 +327,8 @@ class Serving:
         self._carry_out(out)
         if self._still.age and self._still.drained(now):
             self.core.drained()
-        if not self._told_waiting and not self.accepted.is_set() and now - self._begun > 1.0:
-            self._told_waiting = True
-            if self.core.state == "joining":
-                self._tell(
-                    f"{self.core.object_id}: no broker answers at {self.endpoints.rocBroker} yet;"
-                    " waiting for it. Start one with `rocbroker`, or set ROC_BROKER."
-                )
+        if self.core.state == "joining":
+            self._telling.unanswered(now - self._begun)
 
     def _carry_out(self, out: list[Effect]) -> None:
         effects, out[:] = out[:], []
@@ -334,15 +346,12 @@ class Serving:
                 self._on_refused(effect)
 
     def _on_greeted(self, effect: Greeted) -> None:
-        state = effect.greeting.state
-        if state != "held":
-            self._told_refused = False
-            if self._told_waiting or self.accepted.is_set():
-                self._tell(
-                    f"{self.core.object_id}: the broker at {self.endpoints.rocBroker} has it."
-                )
-            self._told_waiting = True
-            self.accepted.set()
+        before, state = self._state, effect.greeting.state
+        if state == "held":
+            return
+        self._state = state
+        self._telling.accepted(before, state, self._on_state is not None)
+        self.accepted.set()
 
     def _on_refused(self, effect: Refused) -> None:
         reason = effect.reason
@@ -351,10 +360,19 @@ class Serving:
             self.refusal = errors.LocalProtocolError(reason.message)
         elif effect.first:
             data = {"host": reason.host, "pid": reason.pid, "since": reason.since}
-            self.refusal = kind(reason.message, data=data)
-        elif not self._told_refused:
-            self._told_refused = True
-            self._tell(f"{reason.message} Trying again every second.")
+            self.refusal = kind(f"{reason.message}{self._policy_hint()}", data=data)
+        else:
+            self._telling.refused(reason.message)
+
+    def _policy_hint(self) -> str:
+        """What to do, for who wanted to share the id: the holder has another policy."""
+        policy = self.core.properties.policy
+        if policy == "exclusive":
+            return ""
+        return (
+            f" (This server has policy {policy}, and the other one has not: start that one with"
+            f" ROC_POLICY={policy}, too.)"
+        )
 
     # ---- after a fork
 
@@ -387,9 +405,3 @@ class _Inherited(Serving):
 
     def _end(self) -> None:
         pass
-
-
-def to_stderr(text: str) -> None:
-    """Say one line to the user, whatever becomes of stderr."""
-    with contextlib.suppress(Exception):
-        print(text, file=sys.stderr, flush=True)

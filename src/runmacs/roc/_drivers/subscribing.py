@@ -20,6 +20,7 @@ from typing import Any, Protocol
 import zmq
 
 from .. import errors
+from ..core.effects import Reopen
 from ..endpoints import Endpoints
 from .clock import now as clock
 from .forking import keep, register
@@ -38,19 +39,19 @@ class Reader(Protocol):
     """Makes something of messages. A pure automaton; ``out`` takes messages to the broker.
 
     Those are subscriptions, of one frame: 1 and the beginning of the topics, or 0 and the
-    same to end it.
+    same to end it. `Reopen` asks for a new connection.
     """
 
-    def link_up(self, now: float, out: list[list[bytes]]) -> None:
+    def link_up(self, now: float, out: list[Any]) -> None:
         """There is a new connection, without any subscriptions."""
 
     def link_down(self, now: float) -> None:
         """It has gone."""
 
-    def on_frames(self, frames: list[Any], now: float, out: list[list[bytes]]) -> None:
+    def on_frames(self, frames: list[Any], now: float, out: list[Any]) -> None:
         """A message has come."""
 
-    def tick(self, now: float, out: list[list[bytes]]) -> None:
+    def tick(self, now: float, out: list[Any]) -> None:
         """Something is due."""
 
     def next_deadline(self) -> float | None:
@@ -181,7 +182,7 @@ class Subscription:
             if self._closed:
                 return True
             now = clock()
-            out: list[list[bytes]] = []
+            out: list[Any] = []
             told = self._read(now, signalled, out, now + _PORTION)
             for up in self._link.changes(now):
                 told = True
@@ -196,14 +197,23 @@ class Subscription:
                 told = True
                 self.reader.tick(now, out)
             for frames in out:
+                if isinstance(frames, Reopen):
+                    self._reopen(now)
+                    break
                 if not self._link.send(frames):
                     break  # the next `link_up` begins anew
             self._more = self._link.readable()
             return told
 
-    def _read(
-        self, now: float, signalled: bool, out: list[list[bytes]], until: float | None
-    ) -> bool:
+    def _reopen(self, now: float) -> None:
+        """The connection is of no use any more: begin another one."""
+        self._link.close()
+        self.reader.link_down(now)
+        self._link = open_subscribing(self._context, self.endpoints)
+        self._gate = Gate(*self._link.fds, self._waker.fd, eager=False)
+        self._link.changes(now)
+
+    def _read(self, now: float, signalled: bool, out: list[Any], until: float | None) -> bool:
         """Whether anything has come; it is with the reader."""
         link, reader = self._link, self.reader
         came = False

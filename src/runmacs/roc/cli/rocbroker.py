@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import signal
 import sys
 from collections.abc import Callable, Mapping
@@ -12,7 +13,7 @@ from types import FrameType
 import click
 
 from .. import __version__
-from ..broker import Broker, Limits
+from ..broker import Broker, Limits, StatusLimits
 from ..config import (
     CONFIG_FLAG,
     OPTIONS,
@@ -70,7 +71,12 @@ def main(config: str | None, check: bool, show_config: bool, **flags: str | None
             _show(settings, describe_file(config))
         if show_config and not check:
             return
-        broker = Broker(endpoints, limits=_limits(settings))
+        broker = Broker(
+            endpoints,
+            limits=_limits(settings),
+            status_limits=StatusLimits(leaves=settings["status_leaves"].value),
+            state_file=None if check else state_file(settings["state_file"].value, endpoints),
+        )
     except ConfigError as error:
         click.echo(f"rocbroker: {error}", err=True)
         sys.exit(2)
@@ -99,6 +105,18 @@ def _addresses(where: Endpoints) -> str:
 
 def _limits(settings: Mapping[str, Setting]) -> Limits:
     return Limits(**{field.name: settings[field.name].value for field in fields(Limits)})
+
+
+def state_file(value: str, endpoints: Endpoints) -> str | None:
+    """Where the status is kept: with ``auto`` a file for each address; none for picked ports."""
+    if value == "none" or (value == "auto" and endpoints.brokerBasePort == 0):
+        return None
+    if value != "auto":
+        return value
+    from platformdirs import user_state_path
+
+    name = re.sub(r"[^0-9A-Za-z.-]+", "-", endpoints.rocBroker.replace("://", "-"))
+    return str(user_state_path("roc", appauthor=False) / f"status-{name}.json")
 
 
 def _show(settings: Mapping[str, Setting], file: str) -> None:

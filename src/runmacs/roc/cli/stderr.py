@@ -15,7 +15,7 @@ import queue
 import sys
 import threading
 
-__all__ = ["QUEUED", "StderrLog"]
+__all__ = ["QUEUED", "StderrLog", "printable"]
 
 QUEUED = 1000
 _PATIENCE = 0.5
@@ -39,7 +39,7 @@ class StderrLog(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         """Queue a record; drop it when the queue is full."""
         with contextlib.suppress(queue.Full):
-            self._lines.put_nowait(_printable(self.format(record)))
+            self._lines.put_nowait(printable(self.format(record)))
 
     def _write(self) -> None:
         while (line := self._lines.get()) is not None:
@@ -60,7 +60,7 @@ class StderrLog(logging.Handler):
         self._writer.join(_PATIENCE)
 
 
-def _printable(text: str) -> str:
+def printable(text: str) -> str:
     """The text with everything escaped that is not for a terminal's eyes."""
     if text.isprintable():
         return text

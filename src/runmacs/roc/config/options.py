@@ -17,6 +17,7 @@ from typing import Any, Final, Literal
 
 from ..endpoints import DEFAULT_BASE_PORT, MAX_BASE_PORT
 from ..errors import ConfigError
+from ..wire.mdp import POLICIES
 
 __all__ = ["OPTIONS", "Option", "Setting", "Value", "as_toml", "did_you_mean", "shown"]
 
@@ -161,6 +162,14 @@ OPTIONS: Final = _by_name(
         reader="clients and servers",
     ),
     Option(
+        "policy",
+        "exclusive",
+        "what a server is beside others of its id: alone, in reserve, or one of many",
+        "NAME",
+        choices=POLICIES,
+        reader="clients and servers",
+    ),
+    Option(
         "bind",
         "127.0.0.1",
         "the address rocbroker listens on: an interface's, * for all, for ipc a path",
@@ -218,6 +227,19 @@ OPTIONS: Final = _by_name(
         3600.0,
         "for how many seconds any call may wait, whatever it states",
         "SECONDS",
+    ),
+    Option(
+        "status_leaves",
+        100_000,
+        "how many leaves the status tree may have; an update that would make more is not taken",
+        "N",
+        least=1,
+    ),
+    Option(
+        "state_file",
+        "auto",
+        "where rocbroker keeps the status over its own restart; none keeps nothing",
+        "FILE",
     ),
     Option(
         "log_records",

@@ -671,6 +671,20 @@ class BrokerCore:
             "counters": {f.name: getattr(self.counters, f.name) for f in fields(self.counters)},
         }
 
+    def presence(self, object_id: str) -> dict[str, Any] | None:
+        """Who serves an object, in short; None when nobody does."""
+        service = self._services.get(object_id.encode())
+        if service is None or not service.serving:
+            return None
+        first = service.serving[0]
+        return {
+            "state": "stalled" if first.stalled else "serving",
+            "host": first.properties.host,
+            "pid": first.properties.pid,
+            "servers": len(service.serving),
+            "waiting": len(service.others),
+        }
+
     def check(self) -> None:
         """Every invariant of the broker; the harness calls it after each event."""
         self.registry.check()

@@ -33,91 +33,19 @@ from .. import errors
 from ..wire import mdp
 from ..wire.jsonrpc import ErrorObject, Response, encode_request, parse_responses
 from ..wire.mdp import CLIENT, EMPTY
-from ..wire.values import Buffer
+from . import fates
+from .call import Call, number_in
 from .effects import Effect, Reopen
 from .liveness import LOST_AFTER
+from .recalls import Recalls, withdrawal
 
-__all__ = ["Call", "CallerCore"]
+__all__ = ["CallerCore"]
 
 VERDICT_WAIT = 0.15
 """Seconds that a caller waits, after its deadline, for the word what became of the call."""
 
 _PING_AFTER = 1.0
 _RETRY = 0.01
-
-
-class Call:
-    """A pending request. ``outcome`` is a result or an exception, once ``done``."""
-
-    __slots__ = (
-        "buffers",
-        "deadline",
-        "done",
-        "error",
-        "frames",
-        "member",
-        "method",
-        "number",
-        "object_id",
-        "params",
-        "response",
-        "sent_at",
-        "state",
-        "timeout",
-        "verdict_number",
-        "waiter",
-        "waits",
-    )
-
-    def __init__(
-        self,
-        object_id: str,
-        method: str,
-        params: bytes | None,
-        buffers: Sequence[Buffer],
-        member: str = "",
-    ) -> None:
-        self.object_id = object_id
-        self.method = method
-        self.member = member or method
-        self.params = params
-        self.buffers = buffers
-        self.number = 0
-        self.timeout = 0.0
-        self.deadline = 0.0
-        self.sent_at: float | None = None
-        self.state = "new"
-        self.done = False
-        self.response: Response | None = None
-        self.frames: Sequence[Any] = ()
-        self.error: errors.RocError | None = None
-        self.verdict_number = 0
-        self.waiter: Any = None
-        self.waits = False
-
-    @classmethod
-    def waiting_for(cls, object_id: str) -> Call:
-        """A call that ends when the object is there, however busy it is."""
-        call = cls(f"{object_id}!", "rpc.ping", None, ())
-        call.waits = True
-        return call
-
-    def wake(self) -> None:
-        """Wake who waits, by whatever was left as ``waiter``; twice does no harm."""
-        waiter = self.waiter
-        if waiter is not None and waiter.locked():
-            waiter.release()
-
-    @property
-    def name(self) -> str:
-        """Object and member, for messages: ``vnir.fps``."""
-        return f"{self.object_id.rstrip('!')}.{self.member}"
-
-
-class _Verdict(msgspec.Struct):
-    executed: bool | None = None
-    state: str = "unknown"
-    seconds: float = 0.0
 
 
 class _About(msgspec.Struct):
@@ -132,18 +60,7 @@ class _Late(msgspec.Struct):
 
 
 _late = msgspec.json.Decoder(_Late)
-_verdict = msgspec.json.Decoder(_Verdict)
 _about = msgspec.json.Decoder(_About)
-_method_text: dict[str, bytes] = {}
-
-
-def _quoted(method: str) -> bytes:
-    text = _method_text.get(method)
-    if text is None:
-        if len(_method_text) > 10_000:
-            _method_text.clear()
-        text = _method_text[method] = msgspec.json.encode(method)
-    return text
 
 
 class CallerCore:
@@ -160,9 +77,7 @@ class CallerCore:
         self._calls: dict[int, Call] = {}
         self._verdicts: dict[int, Call] = {}
         self._queue: deque[Call] = deque()
-        self._withdrawals: dict[int, tuple[float, list[Any]]] = {}
-        self._unsent_withdrawals: set[int] = set()
-        self._early_withdrawals: list[int] = []
+        self._recalls = Recalls()
         self._number = 0
         self._greeting = 0
         self._clock = 0
@@ -191,30 +106,20 @@ class CallerCore:
         call.deadline = now + timeout
         self._calls[call.number] = call
         self._wake_at = min(self._wake_at, call.deadline, now + _PING_AFTER)
-        if self.up and not self._queue and not self._unsent_withdrawals:
+        if self.up and not self._queue and not self._recalls.unsent:
             self._send(call, now, out)
         else:
             call.state = "queued"
             self._queue.append(call)
 
     def _send(self, call: Call, now: float, out: list[Effect]) -> None:
-        extension = b'{"call":"%b.%d","ttl":%.6f,"at":%.6f%b%b}' % (
-            self.instance,
-            call.number,
-            call.deadline - now,
-            now,
-            b',"wait":true' if call.waits or call.object_id in self.reached else b"",
-            b',"clock":%d' % self._clock if self._clock else b"",
-        )
-        text = encode_request(_quoted(call.method), call.params, call.number, extension)
-        call.state = "sent"
-        call.sent_at = now
-        out.append([EMPTY, CLIENT, call.object_id.encode(), text, *call.buffers])
+        wait = call.waits or call.object_id in self.reached
+        out.append(call.sent(self.instance, now, wait, self._clock))
 
     def unsent(self, messages: Sequence[Sequence[Any]], now: float) -> None:
         """The socket took none of these: calls go back to the queue, in their order."""
         for frames in reversed(messages):
-            number = _number_in(bytes(frames[3]))
+            number = number_in(bytes(frames[3]))
             call = self._calls.get(number)
             if call is not None and call.state == "sent":
                 call.state = "queued"
@@ -223,8 +128,8 @@ class CallerCore:
             elif number == self._greeting:
                 self._pings.discard(number)
                 self._greeting = 0
-            elif number in self._withdrawals:
-                self._unsent_withdrawals.add(number)
+            elif number in self._recalls:
+                self._recalls.put_back(number)
         self._retry_at = now + _RETRY
         self._wake_at = min(self._wake_at, self._retry_at)
 
@@ -236,9 +141,8 @@ class CallerCore:
             if self.broker is not None:
                 out.append(self._recall(call))
             elif self._greeting in self._pings:
-                self._recall(call)
-                self._early_withdrawals.append(self._number)
-        self._end(call, errors.Closed(f"{call.name}: abandoned by its caller.", executed=None))
+                self._recall(call, early=True)
+        self._end(call, fates.abandoned(call))
 
     def _end(self, call: Call, error: errors.RocError | None) -> None:
         if call.state == "queued":
@@ -256,22 +160,21 @@ class CallerCore:
         """A connection to a broker stands: ask who it is, and send what waits."""
         self.up = True
         self._heard = self._pinged = now
-        self._forget_withdrawals(now)
+        self._recalls.forget(now)
         self._greeting = self._ping(now, out)
         self.send_queued(now, out)
 
     def send_queued(self, now: float, out: list[Effect]) -> None:
         """Send what waits: withdrawals, then the queue."""
-        if self.up and self._unsent_withdrawals:
-            out += [self._withdrawals[number][1] for number in sorted(self._unsent_withdrawals)]
-            self._unsent_withdrawals.clear()
+        if self.up:
+            out += self._recalls.take_unsent()
         while self._queue and self.up:
             call = self._queue.popleft()
             if call.deadline > now:
                 self._send(call, now, out)
             else:
                 call.state = "late"
-                self._end(call, self._unsent_error(call))
+                self._end(call, fates.unsent(call, self.address))
 
     def link_down(self, why: str = "") -> None:
         """The connection is gone: what was sent cannot be known, what was not waits."""
@@ -279,19 +182,12 @@ class CallerCore:
         if self.broker is not None:
             for call in lost:
                 self._recall(call)
-        for number in self._early_withdrawals:
-            self._withdrawals.pop(number, None)  # it may be a stock broker
-        self._early_withdrawals.clear()
-        self._unsent_withdrawals = set(self._withdrawals)
+        self._recalls.link_down()
         self.up = False
         self.broker = None
         self._pings.clear()
         for call in lost:
-            message = (
-                f"{call.name}: the broker at {self.address} went away in mid-call{why};"
-                " whether the call was executed cannot be known."
-            )
-            self._end(call, errors.BrokerUnreachable(message, executed=None))
+            self._end(call, fates.link_lost(call, self.address, why))
 
     def _ping(self, now: float, out: list[Effect]) -> int:
         self._number += 1
@@ -336,9 +232,8 @@ class CallerCore:
             self._pings.discard(number)
             if number == self._greeting:
                 self._on_greeting(response, now)
-        elif number in self._withdrawals and isinstance(number, int):
-            del self._withdrawals[number]
-            self._unsent_withdrawals.discard(number)
+        elif number in self._recalls and isinstance(number, int):
+            self._recalls.answered(number)
         else:
             self.late += 1
 
@@ -350,17 +245,14 @@ class CallerCore:
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
             return
         self.broker = about.broker
-        early = [number for number in self._early_withdrawals if number in self._withdrawals]
-        self._early_withdrawals.clear()
-        if early:
-            self._unsent_withdrawals.update(early)
+        if self._recalls.greeted():
             self._retry_at = self._wake_at = now
 
     # ---- time
 
     def next_deadline(self) -> float | None:
         """When `tick` should come at the latest; None when there is nothing to wait for."""
-        withdrawing = self._unsent_withdrawals and self._retry_at is not None
+        withdrawing = self._recalls.unsent and self._retry_at is not None
         return self._wake_at if self._calls or withdrawing else None
 
     def tick(self, now: float, out: list[Effect]) -> None:
@@ -370,7 +262,7 @@ class CallerCore:
             if self.up and not self._greeting:
                 self._greeting = self._ping(now, out)
             self.send_queued(now, out)
-        self._forget_withdrawals(now)
+        self._recalls.forget(now)
         self._end_what_is_over(now, out)
         self._watch_broker(now, out)
         times = [
@@ -405,77 +297,37 @@ class CallerCore:
 
     def _on_deadline(self, call: Call, now: float, out: list[Effect]) -> None:
         if call.state == "queued":
-            self._end(call, self._unsent_error(call))
+            self._end(call, fates.unsent(call, self.address))
         elif self.broker is not None and self.up:
             call.state = "withdrawing"
             call.deadline = max(call.deadline, now)  # the verdict has its time after a standstill
-            out.append(self._withdrawal(call))
+            self._number += 1
+            out.append(withdrawal(call, self.instance, self._number))
             call.verdict_number = self._number
             self._verdicts[self._number] = call
         else:
             self._end(call, self._timeout_error(call, now, None))
 
-    def _recall(self, call: Call) -> list[Any]:
+    def _recall(self, call: Call, early: bool = False) -> list[Any]:
         """Withdraw a call that ends here; again over each next connection, until answered."""
-        frames = self._withdrawal(call)
-        self._withdrawals[self._number] = call.deadline, frames
+        self._number += 1
+        frames = withdrawal(call, self.instance, self._number)
+        self._recalls.add(self._number, call.deadline, frames, early)
         return frames
 
-    def _forget_withdrawals(self, now: float) -> None:
-        """What is past its deadline is begun by nobody."""
-        for number in [n for n, (deadline, _) in self._withdrawals.items() if deadline <= now]:
-            del self._withdrawals[number]
-            self._unsent_withdrawals.discard(number)
-
-    def _withdrawal(self, call: Call) -> list[Any]:
-        self._number += 1
-        params = b'{"call":"%b.%d"}' % (self.instance, call.number)
-        text = encode_request(b'"rpc.cancel"', params, self._number)
-        lane = call.object_id.rstrip("!").encode() + b"!"
-        return [EMPTY, CLIENT, lane, text]
-
     def _on_verdict(self, call: Call, response: Response) -> None:
-        verdict = _Verdict()
-        if not isinstance(response.result, msgspec.UnsetType):
-            try:
-                verdict = _verdict.decode(response.result)
-            except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-                verdict = _Verdict()
+        verdict = fates.parse_verdict(response)
         if verdict.state == "absent":
-            message = (
-                f"{call.name}: no server shares {call.object_id!r} now; the call waited"
-                f" {call.timeout:g} s and was not executed. Start its server again."
-            )
-            self._end(call, errors.ObjectNotFound(message, executed=False))
-            return
-        self._end(call, self._timeout_error(call, call.deadline, verdict))
-
-    def _unsent_error(self, call: Call) -> errors.RocError:
-        message = (
-            f"{call.name}: no broker answers at {self.address}, so the call was not sent in"
-            f" {call.timeout:g} s. Start one with `rocbroker`, or set ROC_BROKER to its address."
-        )
-        return errors.BrokerUnreachable(message, executed=False)
+            self._end(call, fates.absent(call))
+        else:
+            self._end(call, self._timeout_error(call, call.deadline, verdict))
 
     def _timeout_error(
-        self, call: Call, now: float, verdict: _Verdict | None
+        self, call: Call, now: float, verdict: fates.Verdict | None
     ) -> errors.CallTimeout:
-        executed = None if verdict is None else verdict.executed
         silent = now - self._heard
-        if verdict is None:
-            fate = "what became of it cannot be known"
-            if self.broker is not None and silent > _PING_AFTER:
-                fate += f", as the broker has been silent for {silent:.1f} s"
-        elif executed is False:
-            fate = "it was not executed, and will not be"
-        elif verdict.state == "running":
-            fate = f"it still runs, since {verdict.seconds:.1f} s"
-        elif verdict.state == "stalled":
-            fate = f"its server has been silent for {verdict.seconds:.1f} s, so nobody knows more"
-        else:
-            fate = "what became of it cannot be known"
-        message = f"{call.name}: no answer within {call.timeout:g} s; {fate}."
-        return errors.CallTimeout(message, executed=executed)
+        noticed = self.broker is not None and silent > _PING_AFTER
+        return fates.timed_out(call, verdict, silent if noticed else None)
 
     # ---- looking inside
 
@@ -483,7 +335,7 @@ class CallerCore:
         """The client closes: withdraw what was sent. True if withdrawals may have to leave."""
         if self.up and self.broker is not None:
             out += [self._recall(call) for call in self._calls.values() if call.state != "queued"]
-        return bool(self._withdrawals)
+        return bool(self._recalls)
 
     def fail_all(self, error: errors.RocError) -> list[Call]:
         """End every open call, as the client closes; returns them."""
@@ -512,7 +364,7 @@ class CallerCore:
         queued = sum(call.state == "queued" for call in self._calls.values())
         assert queued == len(self._queue)
         assert all(call.state == "withdrawing" for call in self._verdicts.values())
-        assert self._unsent_withdrawals <= set(self._withdrawals)
+        self._recalls.check()
 
 
 def _lateness(error: ErrorObject) -> float:
@@ -523,8 +375,3 @@ def _lateness(error: ErrorObject) -> float:
         return _late.decode(error.data).late
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return 0.0
-
-
-def _number_in(text: bytes) -> int:
-    """The id in a request that we encoded ourselves: it stands first, after the version."""
-    return int(text[text.index(b'"id":') + 5 :].split(b",", 1)[0])

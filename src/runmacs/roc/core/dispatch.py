@@ -36,6 +36,8 @@ from ..wire.jsonrpc import (
     encode_result,
 )
 from ..wire.values import Buffer, decode_arguments, encode_value
+from .kept import SIGN
+from .members import brief
 from .raised import facts_of, message_of
 from .running import RUNNING, RunningCall, texts_of
 from .sharing import ArgumentsRefused, MemberRefused, Refusal, SharedObject
@@ -152,7 +154,7 @@ class Dispatcher:
         """The answer that carries a result, or the error that says why it cannot be sent."""
         mark = len(reply.buffers)
         try:
-            text = encode_value(result, "result", reply.buffers)
+            text = self._encoded(request, result, reply.buffers)
             self._check_size(reply.size + len(text))
         except errors.LocalProtocolError as error:
             code, why = error.code, error.message.removeprefix("result cannot be sent: ")
@@ -167,6 +169,18 @@ class Dispatcher:
         del reply.buffers[mark:]
         message = f"{self._name(request)} was executed, but its result cannot be sent: {why}"
         return self._error(request, code, message, True)
+
+    def _encoded(self, request: Request, result: object, buffers: list[Buffer]) -> bytes:
+        """A result as it travels; what cannot may stay here, and be used from afar."""
+        try:
+            return encode_value(result, "result", buffers)
+        except errors.Unsendable:
+            origin = self._member(request).rpartition(".")[2].partition(SIGN)[0]
+            call = "" if request.method == "rpc.get" else "()"
+            stands_in = self.shared.stand_in(result, f"{brief(origin, '')}{call}")
+            if stands_in is result:
+                raise
+            return encode_value(stands_in, "result", buffers)
 
     def _prepare(self, request: Request, received: Sequence[Buffer]) -> Callable[[], object]:
         """Everything that can be refused before the body runs."""

@@ -263,4 +263,4 @@ _SIMPLE: Final[dict[Any, Hint]] = {
         )
     },
 }
-_ELSEWHERE: Final = ("decimal.Decimal", "uuid.UUID")
+_ELSEWHERE: Final = ("decimal.Decimal", "fractions.Fraction", "uuid.UUID")

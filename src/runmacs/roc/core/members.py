@@ -8,6 +8,7 @@ Rules:
 * What is refused runs no code of the object's author. Only on the way to a nested
   object, a property that stands before it in the path is read.
 * A path that comes back to the object itself goes on as if it began there.
+* A path may begin with an object that a method has returned, as long as it is `Kept`.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, Final, NoReturn, TypeAlias
 
+from .kept import MOST, SIGN, Kept
 from .kinds import (
     MISSING,
     Kind,
@@ -44,11 +46,14 @@ Found: TypeAlias = tuple[Any, Offer, str, str]
 class Members:
     """The members of one object, found by their paths and read."""
 
-    def __init__(self, instance: object, object_id: str, selection: Selection) -> None:
+    def __init__(
+        self, instance: object, object_id: str, selection: Selection, kept: Kept | None
+    ) -> None:
         self.instance = instance
         self.object_id = object_id
         self._selection = selection
         self._select = not selection.everything
+        self._kept = kept
         self._root = offer_of(instance)
         self._offers: dict[int, Offer] = {}
 
@@ -78,8 +83,11 @@ class Members:
             if self._select:
                 self._refuse_hidden(self.instance, offer, name)
             return self.instance, offer, name, name
-        components = self._components(name)
-        holder, path = self.instance, ""
+        holder, path, rest = self.instance, "", name
+        if self._kept is not None and SIGN in name:
+            holder, path, rest = self._returned(name)
+            offer = self._offer(holder)
+        components = self._components(rest)
         for component in components[:-1]:
             path = f"{path}.{component}" if path else component
             holder, offer, path = self._step(holder, offer, component, path)
@@ -100,8 +108,29 @@ class Members:
         """The object itself, or a nested one."""
         if name == "":
             return self.instance, self._root_offer(), ""
+        if self._is_returned(name):
+            holder, path, _ = self._returned(name)
+            return holder, self._offer(holder), path
         holder, offer, leaf, path = self._locate(name)
         return self._step(holder, offer, leaf, path)
+
+    def _is_returned(self, name: str) -> bool:
+        """Whether a path names an object that a method has returned, and no member of it."""
+        return self._kept is not None and "." not in name.partition(SIGN)[2] and SIGN in name
+
+    def _returned(self, name: str) -> tuple[Any, str, str]:
+        """The object that a method has returned, its path, and the path from there on."""
+        origin, _, rest = name.partition(SIGN)
+        key, _, rest = rest.partition(".")
+        path = f"{origin}{SIGN}{key}"
+        found = MISSING if self._kept is None else self._kept.find(path)
+        if found is MISSING:
+            self._refuse(
+                name,
+                f"{self._shown(path)} is not there any longer: its server was started again, or"
+                f" {MOST} other objects were returned and used since; ask for it anew",
+            )
+        return found, path, rest
 
     def _components(self, name: str) -> list[str]:
         if len(name) > _LONGEST_PATH:

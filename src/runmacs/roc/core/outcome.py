@@ -14,7 +14,8 @@ from __future__ import annotations
 
 import builtins
 import contextlib
-from collections.abc import Sequence
+import functools
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import msgspec
@@ -24,7 +25,7 @@ from ..wire.jsonrpc import PARSE_ERROR, ErrorObject, Response
 from ..wire.logmsg import Record, parse_record
 from ..wire.logtext import as_text
 from ..wire.values import Buffer, decode_value
-from .caller import Call
+from .call import Call
 from .raised import BUILTIN_ATTRIBUTES
 
 __all__ = ["RemoteLog", "error_of", "result_of"]
@@ -82,8 +83,11 @@ def _record(text: object) -> Record | None:
 _remote_kinds: dict[type[Exception] | None, type[errors.RemoteError]] = {None: errors.RemoteError}
 
 
-def result_of(call: Call) -> object:
-    """The call's result; raises what it failed with."""
+def result_of(call: Call, objects: Callable[[Call, str], Any] | None = None) -> object:
+    """The call's result; raises what it failed with.
+
+    ``objects`` makes a proxy for a result that is an object, from its path.
+    """
     if call.error is not None:
         raise call.error
     response = call.response
@@ -91,14 +95,16 @@ def result_of(call: Call) -> object:
         raise errors.LocalProtocolError(f"{call.name}: the call has not ended.")
     if isinstance(response.error, ErrorObject):
         raise error_of(response.error, call)
-    return _value(call, response)
+    return _value(call, response, objects)
 
 
-def _value(call: Call, response: Response) -> object:
+def _value(call: Call, response: Response, objects: Callable[[Call, str], Any] | None) -> object:
     buffers: Sequence[Buffer] = [_view(frame) for frame in call.frames[4:]]
     raw = b"null" if isinstance(response.result, msgspec.UnsetType) else bytes(response.result)
     try:
-        return decode_value(raw, buffers)
+        if objects is None:
+            return decode_value(raw, buffers)
+        return decode_value(raw, buffers, functools.partial(objects, call))
     except errors.ProtocolError as error:
         error.message = f"{call.name} was executed, but its result cannot be read: {error.message}"
         error.executed = True

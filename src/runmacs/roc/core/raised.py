@@ -94,11 +94,11 @@ def _traceback(error: BaseException) -> str:
 
 
 def _first_frame(trace: TracebackType | None) -> TracebackType | None:
-    while trace is not None and trace.tb_next is not None:
+    while trace is not None:
         if "runmacs.roc.core" not in str(trace.tb_frame.f_globals.get("__name__", "")):
             break
         trace = trace.tb_next
-    return trace
+    return trace  # None for what was raised in C: it has no frame of its own
 
 
 def _sendable(value: object) -> msgspec.Raw:

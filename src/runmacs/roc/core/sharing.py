@@ -18,12 +18,14 @@ from collections.abc import Callable, Mapping, Sequence
 from types import BuiltinFunctionType, CoroutineType, FunctionType, MethodType
 from typing import Any, Final, NoReturn
 
-from ..wire.values import Member
+from ..wire.values import Member, Resident
 from .arguments import fit_argument
 from .description import View, describe_object
+from .kept import MOST, Kept
 from .kinds import MISSING, Kind, class_name, find, kind_of, load_slot
 from .members import NOUNS, Members, brief
 from .offers import CODE, METHOD, PLAIN, Entry, Offer
+from .operators import IN_PLACE, OPERATORS
 from .refusals import ArgumentsRefused, MemberRefused, Refusal
 from .selection import EVERYTHING, NAMED, Selection
 from .signatures import Fit
@@ -32,6 +34,10 @@ from .special import SPECIAL, judged_by, special_body, wanting
 __all__ = ["ArgumentsRefused", "MemberRefused", "Refusal", "SharedObject"]
 
 _FITS_KEPT: Final = 16_384
+
+_LISTS: Final[tuple[type, ...]] = (list, tuple, type({}.values()), type({}.items()))
+_DEPTH: Final = 4
+"""Levels of lists and dicts in which a result's objects are looked for."""
 
 
 class SharedObject(Members):
@@ -49,10 +55,17 @@ class SharedObject(Members):
         instance: any object; a plain value or a function can be shared itself as well.
         object_id: its name.
         selection: what of it is shared.
+        kept: where results that are objects are kept; None for not at all.
     """
 
-    def __init__(self, instance: object, object_id: str, selection: Selection = EVERYTHING) -> None:
-        super().__init__(instance, object_id, selection)
+    def __init__(
+        self,
+        instance: object,
+        object_id: str,
+        selection: Selection = EVERYTHING,
+        kept: Kept | None = None,
+    ) -> None:
+        super().__init__(instance, object_id, selection, kept)
         self._fits: dict[str, Fit] = {}
 
     # --- what others may do -----------------------------------------------------------
@@ -66,6 +79,9 @@ class SharedObject(Members):
             MemberRefused: nothing of this name is shared.
             BaseException: whatever the attribute's own code raises.
         """
+        if self._is_returned(name):
+            self._returned(name)
+            return Member("object")
         holder, offer, leaf, name = self._locate(name)
         value = self._read(holder, offer, leaf, name)
         kind = kind_of(value)
@@ -151,8 +167,9 @@ class SharedObject(Members):
         """
         method = SPECIAL.get(name)
         if method is None:
-            known = ", ".join(SPECIAL)
-            self._refuse(path, f"rpc.special knows {known}, and not {brief(name)}")
+            known = ", ".join(name for name in SPECIAL if name not in OPERATORS)
+            said = f"rpc.special knows {known}, and Python's operators, and not {brief(name)}"
+            self._refuse(path, said)
         if name == "call" and path:
             return self.bind(path, args, kwargs)
         holder, offer, path = self._nested(path)
@@ -167,6 +184,30 @@ class SharedObject(Members):
             fit = self._fit_of(own, MethodType(raw, holder), raw)
             args, _ = self._typed(fit, own, args, {})
         return special_body(name, holder, args)
+
+    def stand_in(self, result: object, origin: str) -> object:
+        """What is sent for a result that has no form on the wire; itself where nothing helps.
+
+        Objects stay here, and their paths are sent; those that stand in lists and dicts, too.
+        ``origin`` says for people where they come from.
+        """
+        return self._standing(result, origin, _DEPTH)
+
+    def _standing(self, value: Any, origin: str, depth: int) -> object:
+        cls = type(value)
+        if cls is not dict and cls not in _LISTS:
+            return self._kept_path(value, origin)
+        if not depth or len(value) > MOST:  # the last would displace the first
+            return value
+        if cls is dict:
+            return {key: self._standing(item, origin, depth - 1) for key, item in value.items()}
+        return [self._standing(item, origin, depth - 1) for item in value]
+
+    def _kept_path(self, value: object, origin: str) -> object:
+        if value is self.instance and kind_of(value) != "value":
+            return Resident("")
+        path = None if self._kept is None else self._kept.keep(value, origin)
+        return value if path is None else Resident(path)
 
     def describe(self, name: str = "") -> dict[str, Any]:
         """The OpenRPC document of the object, or of the nested object ``name``.
@@ -269,11 +310,12 @@ class SharedObject(Members):
     def _refuse_special(self, name: str, path: str, holder: Any, offer: Offer) -> None:
         if name not in offer.specials:
             cls = type(holder)
-            self._refuse(path, f"{self._shown(path)} ({class_name(cls)}) {wanting(name, cls)}")
+            message = f"{self._shown(path)} ({class_name(cls)}) {wanting(name, cls)}"
+            raise MemberRefused(message, data={"suggestions": [], "unsupported": name})
         method = judged_by(name)
         own = f"{path}.{method}" if path else method
         self._refuse_hidden(holder, offer, own)
-        if name in ("setitem", "delitem"):
+        if name in IN_PLACE or name in ("setitem", "delitem"):
             self._refuse_readonly(offer.is_readonly(method), own)
 
 

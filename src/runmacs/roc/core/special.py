@@ -16,10 +16,12 @@ import functools
 import itertools
 import operator
 from collections.abc import Callable, Sequence
+from importlib import import_module
 from typing import Any, Final
 
 from ..wire.values import Member
 from .kinds import MISSING, class_name, find, kind_of
+from .operators import BODIES, OPERATORS
 from .refusals import ArgumentsRefused, ResultRefused
 
 __all__ = [
@@ -38,7 +40,8 @@ SPECIAL: Final = {
     name: f"__{name}__"
     for name in (
         *("call", "len", "contains", "getitem", "setitem", "delitem", "iter"),
-        *("enter", "exit"),
+        *("enter", "exit", "array"),
+        *OPERATORS,
     )
 }
 """The names of `rpc.special`, and Python's."""
@@ -51,6 +54,9 @@ class ClientFailed(Exception):
 def specials_of(cls: type, shares: Callable[[str], bool] = lambda name: True) -> tuple[str, ...]:
     """The special names that instances of a class support; ``shares`` may take some away."""
     has = {name for name, method in SPECIAL.items() if _is_there(find(cls, method))}
+    if "call" in has:
+        has -= OPERATORS.keys()  # functions that are written in C say they can be compared
+    has -= {name for name in _OF_ALL if find(cls, SPECIAL[name]) is _OF_ALL[name]}
     counted = find(cls, "__iter__") is MISSING and {"len", "getitem"} <= has
     if "iter" in has or counted:
         has.add("iter")
@@ -63,6 +69,10 @@ def specials_of(cls: type, shares: Callable[[str], bool] = lambda name: True) ->
     if not {"enter", "exit"} <= has:
         has -= {"enter", "exit"}
     return tuple(name for name in SPECIAL if name in has and shares(judged_by(name)))
+
+
+# Every object has these, and cannot do it.
+_OF_ALL: Final = {n: vars(object)[m] for n, m in SPECIAL.items() if m in vars(object)}
 
 
 def judged_by(name: str) -> str:
@@ -91,6 +101,8 @@ _WANTING: Final = {
     "iter": "cannot be iterated over",
     "enter": "is no context manager",
     "exit": "is no context manager",
+    "array": "cannot be converted to an array",
+    **OPERATORS,
 }
 
 
@@ -135,6 +147,10 @@ def _exit(holder: Any, kind: str | None, message: str | None, trace: object) -> 
     return bool(type(holder).__exit__(holder, None if error is None else type(error), error, None))
 
 
+def _array(holder: Any) -> Any:
+    return import_module("numpy").asarray(holder)
+
+
 def _error_of(kind: str, message: str) -> Exception:
     known = getattr(builtins, kind, None)
     if isinstance(known, type) and issubclass(known, Exception):
@@ -154,4 +170,6 @@ _BODIES: Final[dict[str, tuple[Callable[..., Any], int]]] = {
     "iter": (_items, 0),
     "enter": (_enter, 0),
     "exit": (_exit, 3),
+    "array": (_array, 0),
+    **BODIES,
 }

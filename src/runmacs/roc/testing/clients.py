@@ -8,7 +8,8 @@ from typing import Any
 import msgspec
 
 from .. import errors
-from ..core.caller import Call, CallerCore
+from ..core.call import Call
+from ..core.caller import CallerCore
 from ..core.effects import Effect, Reopen
 from ..core.outcome import result_of
 from .network import Arrival, Connection, MemoryNetwork

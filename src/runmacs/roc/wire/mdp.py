@@ -38,6 +38,7 @@ __all__ = [
     "EMPTY",
     "HEARTBEAT",
     "MESSAGE_LIMIT",
+    "POLICIES",
     "READY",
     "REPLY",
     "REQUEST",
@@ -69,13 +70,15 @@ RESERVED = ("roc.", "mmi.")
 RESERVED_BYTES = (b"roc.", b"mmi.")
 VERSION = 1
 
+POLICIES = ("exclusive", "standby", "pool")
+"""What a server may be beside others of its id; see ``spec/wire.md``."""
+
 MESSAGE_LIMIT = 256 * 1024 * 1024
 """Bytes of one message over all its frames; checked by the sender."""
 
 _ID_LIMIT = 200
 _FORBIDDEN = "!@*?"
 _TEXT_LIMIT = 255
-_POLICIES = ("exclusive", "standby", "pool")
 _STATES = ("serving", "standby", "held")
 
 
@@ -124,7 +127,7 @@ _reason = msgspec.json.Decoder(Reason)
 def parse_properties(frame: Buffer) -> Properties | None:
     """The properties in a READY's JSON frame, or None when they are not sound."""
     said = _parse(_properties, frame)
-    if said is None or said.policy not in _POLICIES:
+    if said is None or said.policy not in POLICIES:
         return None
     if not (1 <= said.prefetch <= 10_000 and 0.05 <= said.interval <= 60.0):
         return None

@@ -13,6 +13,7 @@ Rules:
 from __future__ import annotations
 
 import binascii
+import re
 from collections.abc import Callable, Sequence
 from datetime import date, datetime, time, timedelta
 from importlib import import_module
@@ -20,7 +21,8 @@ from math import inf, nan
 from typing import Any, TypeAlias
 
 from ..errors import LocalProtocolError, RemoteProtocolError, RocError
-from .forms import DEPTH, TAG, Buffer, Member
+from .forms import DEPTH, TAG, Buffer
+from .standins import Member
 
 __all__ = ["Reader", "bad", "read_base64", "too_deep"]
 
@@ -36,13 +38,19 @@ def too_deep() -> RemoteProtocolError:
 
 
 class Reader:
-    """Turns the tags of one message's tree into their values, in place."""
+    """Turns the tags of one message's tree into their values, in place.
 
-    __slots__ = ("buffers", "copies")
+    ``objects`` makes what stands for an object that lives elsewhere, from its path.
+    """
 
-    def __init__(self, buffers: Sequence[Buffer]) -> None:
+    __slots__ = ("buffers", "copies", "objects")
+
+    def __init__(
+        self, buffers: Sequence[Buffer], objects: Callable[[str], Any] | None = None
+    ) -> None:
         self.buffers = buffers
         self.copies: dict[int, bytes] = {}
+        self.objects = objects
 
     def value(self, shape: Any, level: int) -> Any:
         """The value of a form that stands inside ``level`` containers."""
@@ -169,6 +177,14 @@ def _read_decimal(reader: Reader, tag: dict[str, Any], level: int) -> Any:
     return decimal.Decimal(_text(tag), decimal.Context(traps=[decimal.InvalidOperation]))
 
 
+def _read_fraction(reader: Reader, tag: dict[str, Any], level: int) -> Any:
+    # Fraction itself would read "1e1000000000", and compute that.
+    parts = re.fullmatch(r"(-?[0-9]{1,4300})/([0-9]{1,4300})", _text(tag), re.ASCII)
+    if parts is None:
+        raise ValueError
+    return import_module("fractions").Fraction(int(parts[1]), int(parts[2]))
+
+
 def _read_uuid(reader: Reader, tag: dict[str, Any], level: int) -> Any:
     return import_module("uuid").UUID(_text(tag))
 
@@ -211,6 +227,15 @@ def _read_member(reader: Reader, tag: dict[str, Any], level: int) -> Member:
     return Member(tag["kind"])
 
 
+def _read_object(reader: Reader, tag: dict[str, Any], level: int) -> Any:
+    path = tag["path"]
+    if type(path) is not str:
+        raise bad(f"the path of an object must be a text, not {_shown(path)}")
+    if reader.objects is None:
+        raise bad("an object that lives elsewhere can be a result, and nothing else")
+    return reader.objects(path)
+
+
 def _parsed_by(parse: Callable[[str], Any]) -> _Read:
     return lambda reader, tag, level: parse(_text(tag))
 
@@ -247,7 +272,9 @@ _READERS: dict[str, _Read] = {
     "decimal": _read_decimal,
     "dict": _read_dict,
     "float": _read_float,
+    "fraction": _read_fraction,
     "member": _read_member,
+    "object": _read_object,
     "scalar": _read_scalar,
     "set": _read_set,
     "slice": _read_slice,

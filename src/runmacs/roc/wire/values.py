@@ -17,34 +17,30 @@ Rules:
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from binascii import b2a_base64
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import msgspec
 
 from ..errors import RemoteProtocolError, Unsendable
-from .forms import (
-    DEPTH,
-    TAG,
-    Buffer,
-    Index,
-    Member,
-    Refused,
-    coder_of,
-    form,
-    step_to,
-)
+from .forms import DEPTH, TAG, Buffer, coder_of, form
+from .refused import Refused, step_to
+from .standins import Index, Member, Resident
 from .tags import Reader, bad, too_deep
 
 __all__ = [
     "Buffer",
     "Index",
     "Member",
+    "Resident",
     "decode_arguments",
     "decode_value",
     "encode_arguments",
+    "encode_inline",
     "encode_value",
     "is_value",
+    "value_of",
 ]
 
 _to_json = msgspec.json.Encoder().encode
@@ -117,6 +113,38 @@ def encode_arguments(
     raise error
 
 
+def encode_inline(value: object, place: str) -> tuple[Any, bytes]:
+    """The form of a value that needs no buffers, and its JSON: they stand in it as base64.
+
+    The form shares nothing with the value that could still change. Errors as in
+    encode_value.
+    """
+    buffers: list[Buffer] = []
+    shape: Any = None
+    try:
+        shape = form(value, 0, buffers)
+        if buffers:
+            shape = _with_base64(shape, buffers)
+        return shape, _to_json(shape)
+    except Refused as refused:
+        raise refused.unsendable(place) from None
+    except UnicodeEncodeError:
+        raise _no_text([(place, shape)]) from None
+
+
+def _with_base64(shape: Any, buffers: Sequence[Buffer]) -> Any:
+    """The form with each buffer in the tag that names it."""
+    if type(shape) is list:
+        return [_with_base64(item, buffers) for item in shape]
+    if type(shape) is not dict:
+        return shape
+    if TAG in shape and "buffer" in shape:
+        text = b2a_base64(buffers[shape["buffer"]], newline=False).decode("ascii")
+        rest = {name: item for name, item in shape.items() if name != "buffer"}
+        return {**rest, "base64": text}
+    return {name: _with_base64(item, buffers) for name, item in shape.items()}
+
+
 def _no_text(places: list[tuple[str, object]]) -> Unsendable:
     """The error for forms that UTF-8 cannot say; looked for only now, which is rare."""
     found = ((place, _surrogate(shape)) for place, shape in places)
@@ -164,8 +192,25 @@ def _parts(shape: object) -> list[tuple[str, object]]:
 # Decoding --------------------------------------------------------------------------------
 
 
-def decode_value(raw: Buffer, buffers: Sequence[Buffer]) -> Any:
+def value_of(shape: Any) -> Any:
+    """The value of a form that needs no buffers. Lists and objects in it may be used up.
+
+    Raises RemoteProtocolError and LocalProtocolError as decode_value does.
+    """
+    if type(shape) is not dict and type(shape) is not list:
+        return shape
+    try:
+        return Reader(()).value(shape, 0)
+    except RecursionError:
+        raise too_deep() from None
+
+
+def decode_value(
+    raw: Buffer, buffers: Sequence[Buffer], objects: Callable[[str], Any] = Resident
+) -> Any:
     """The value of a JSON text and the buffers that came with it.
+
+    What stands for an object that stays where it lives is made by ``objects``, from its path.
 
     Arrays are read-only views of their buffers, which stay alive with them.
     Raises RemoteProtocolError for everything that a peer can get wrong, and
@@ -175,7 +220,7 @@ def decode_value(raw: Buffer, buffers: Sequence[Buffer]) -> Any:
     if plain:
         return tree
     try:
-        return Reader(buffers).value(tree, 0)
+        return Reader(buffers, objects).value(tree, 0)
     except RecursionError:
         raise too_deep() from None
 
