@@ -208,7 +208,7 @@ def test_head_ends_it_quietly(
     for command in ("roc status -f", "roc status -o csv", "roc status --json"):
         ended = subprocess.run(
             ["bash", "-c", f"set -o pipefail; {command} | head -1"],
-            env=child_environment(environment),
+            env=child_environment({**environment, "PATH": path}),
             capture_output=True,
             text=True,
             timeout=10,
