@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+import codecs
 import contextlib
 import errno
 import socket
@@ -23,6 +24,10 @@ NOT_CONNECTED = {errno.ENOTCONN, errno.EAGAIN, errno.EWOULDBLOCK, errno.EALREADY
 """What a socket says whose connection attempt is under way."""
 
 _UNDER_WAY = {errno.EINPROGRESS, errno.EWOULDBLOCK, getattr(errno, "WSAEWOULDBLOCK", -1)}
+
+# Looking up an address imports this when it is first done, mostly in a thread of ours. A child
+# that is forked in the midst of that could never look up any.
+codecs.lookup("idna")
 
 Address = tuple[int, Any]
 
