@@ -11,12 +11,11 @@ import codecs
 import contextlib
 import errno
 import socket
-import threading
 from typing import Any
 
 from ..endpoints import Endpoints
 from ..errors import ConfigError
-from .interrupts import leave_signals_to_others
+from .interrupts import OwnThread
 
 __all__ = ["NOT_CONNECTED", "Dialer", "addresses_of", "check_transport", "tune_stream"]
 
@@ -175,13 +174,12 @@ class Dialer:
     def _look_up_aside(self, now: float) -> None:
         self._resolving = True
         self._resolved_at = now
-        thread = threading.Thread(target=self._look_up, name="roc-resolver", daemon=True)
+        thread = OwnThread(self._look_up, "roc-resolver")
         thread.start()
         if self._resolved is None:
             thread.join(self._AT_ONCE)  # most names are known to this computer
 
     def _look_up(self) -> None:
-        leave_signals_to_others()
         try:
             # Where the name is not known any more, its last address may still be right.
             found = addresses_of(self._endpoints, self._address)

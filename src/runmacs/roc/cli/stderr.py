@@ -13,7 +13,8 @@ import contextlib
 import logging
 import queue
 import sys
-import threading
+
+from .._drivers.interrupts import OwnThread
 
 __all__ = ["QUEUED", "StderrLog", "printable"]
 
@@ -34,7 +35,7 @@ class StderrLog(logging.Handler):
         super().__init__(level.upper())
         self.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
         self._lines: queue.Queue[str | None] = queue.Queue(QUEUED)
-        self._writer = threading.Thread(target=self._write, name="log", daemon=True)
+        self._writer = OwnThread(self._write, "log")
 
     def emit(self, record: logging.LogRecord) -> None:
         """Queue a record; drop it when the queue is full."""
