@@ -22,15 +22,25 @@ from typing import Final, NoReturn
 import click
 
 from .. import __version__, errors
-from .failures import INTERRUPTED, WRONG_USAGE, Failure, exit_code_of
+from .failures import INTERRUPTED, WRONG_USAGE, Failure, advice_on, exit_code_of
 from .stderr import printable
 
 __all__ = ["SUBCOMMANDS", "main", "subcommand"]
 
 SUBCOMMANDS: Final = {
+    "ls": "List the objects: state, host, calls, last error.",
+    "describe": "Show an object's members: signatures, types, units, docstrings.",
+    "get": "Read attributes of objects.",
+    "set": "Set an attribute of an object.",
+    "call": "Call a method of an object.",
+    "watch": "Show attributes and status values live.",
     "status": "Show the status tree, once or live.",
     "status set": "Set a value of the status tree by hand.",
     "status rm": "Remove a path of the status tree, and all beneath it.",
+    "ping": "Measure round trips to an object, or to the broker.",
+    "bench": "Measure how many calls a second an object answers.",
+    "broker run": "Run a broker: the same as the command rocbroker.",
+    "broker info": "Show what the broker is and what it has counted.",
     "share": "Share anything that can be imported, with no code written.",
 }
 """The subcommands, and what each does; a test holds these lines to the commands' own."""
@@ -76,7 +86,7 @@ class _Roc(click.Group):
             sys.stdout.flush()
             return result
         except (errors.RocError, Failure) as error:
-            _tell(ctx, str(error))
+            _tell(ctx, _sentence(error))
             _show_traceback(ctx, error)
             ctx.exit(exit_code_of(error))
         except click.UsageError as error:
@@ -100,6 +110,12 @@ def _refuse(args: list[str]) -> NoReturn:
         raise Failure(f"{args[0]} is not all: write {' or '.join(f'`roc {w}`' for w in words)}.", 2)
     meant = did_you_mean(args[0], [name for name in SUBCOMMANDS if " " not in name])
     raise errors.ConfigError(f"there is no command {shown(args[0])}: {meant}")
+
+
+def _sentence(error: errors.RocError | Failure) -> str:
+    message = " ".join(str(error).split())
+    advice = advice_on(error) if isinstance(error, errors.RocError) else ""
+    return f"{message.rstrip('.')}; {advice}" if advice else message
 
 
 def _tell(ctx: click.Context, message: str) -> None:
