@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
-import time
 
 import click
 import pytest
@@ -15,6 +15,7 @@ from runmacs.roc.cli.failures import Failure
 from runmacs.roc.cli.roc import SUBCOMMANDS, main, subcommand
 
 HELP_WITHIN = 0.2
+"""Seconds."""
 
 
 def run(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -45,9 +46,10 @@ def test_help_lists_the_subcommands(arguments: tuple[str, ...]) -> None:
 def test_help_is_quick_and_loads_no_subcommand() -> None:
     times = []
     for _ in range(5):
-        began = time.monotonic()
+        before = os.times()
         assert run("--help").returncode == 0
-        times.append(time.monotonic() - began)
+        after = os.times()  # the processor's time: others may be using it as well
+        times.append(sum(after[2:4]) - sum(before[2:4]))
     assert min(times) < HELP_WITHIN
     loaded = (
         "import sys; from runmacs.roc.cli.roc import main; main(['--help'], standalone_mode=False);"

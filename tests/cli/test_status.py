@@ -5,8 +5,10 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
 import signal
 import subprocess
+import sysconfig
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -202,10 +204,11 @@ def test_without_rich_a_terminal_gets_plain_lines(
 def test_head_ends_it_quietly(
     spawn: Spawner, environment: dict[str, str], updater: RocStatusUpdater
 ) -> None:
+    path = os.pathsep.join([sysconfig.get_path("scripts"), os.environ.get("PATH", "")])
     for command in ("roc status -f", "roc status -o csv", "roc status --json"):
         ended = subprocess.run(
             ["bash", "-c", f"set -o pipefail; {command} | head -1"],
-            env=child_environment(environment),
+            env=child_environment({**environment, "PATH": path}),
             capture_output=True,
             text=True,
             timeout=10,

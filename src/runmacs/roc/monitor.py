@@ -11,7 +11,7 @@ from .core.broker import BrokerCore
 from .core.news import NewsCore
 from .core.traffic import Traffic
 from .wire import statusmsg
-from .wire.forms import Formed
+from .wire.standins import Formed
 
 __all__ = ["BrokerMonitor"]
 

@@ -12,7 +12,7 @@ Rules:
   stays in the feeds, which count what they cannot keep.
 * What waited in a connection that broke is lost. Feeds are told of ups and downs.
 * Without a broker there is no work: who calls `wake` then wakes nobody.
-* At the end of the process there is one second for what was published to arrive, and none
+* At the end of the process there are three seconds for what was published to arrive, and none
   is spent on a broker that is not there.
 * In a forked child the first `wake` begins a thread and a connection of its own.
 """
@@ -25,13 +25,14 @@ import sys
 import threading
 import weakref
 from collections import deque
-from typing import Any, Protocol
+from typing import Any
 
 import zmq
 
 from ..endpoints import Endpoints
 from .clock import now as clock
 from .dialing import check_transport
+from .feeds import Farewell, Feed
 from .forking import keep, register, run_in_child
 from .gates import Gate, Waker
 from .interrupts import leave_signals_to_others
@@ -45,48 +46,10 @@ _PORTION = 64 * 1024
 """Bytes that one feed may give before the next has its turn."""
 
 _DOZE = 0.001
+_LOOK = 0.25
 _TURN = 1.0
 _OPEN_AGAIN = 0.5
-_AT_EXIT = 1.0
-
-
-class Feed(Protocol):
-    """What is to be published. An automaton, guarded by its own lock if others use it too.
-
-    The publisher's thread calls it, and holds no lock meanwhile. It may raise nothing: one
-    that does is asked no more.
-    """
-
-    def link_up(self, now: float) -> None:
-        """The broker takes messages from now on."""
-
-    def link_down(self, now: float) -> None:
-        """It does no longer; what was taken last may be lost."""
-
-    def take(self, now: float, room: int) -> list[list[bytes]]:
-        """Messages to send now, of about ``room`` bytes at most; [] when there is nothing."""
-
-    def next_deadline(self) -> float | None:
-        """When `take` should be asked, though nobody called `Publisher.wake`."""
-
-    def empty(self) -> bool:
-        """Whether nothing waits to be sent; who closes lingers until then."""
-
-    def on_fork(self) -> None:
-        """In a child: it is another source, and what waited is sent by the parent.
-
-        Only this thread is left: take no lock, make new ones. It is told of a link later.
-        """
-
-
-class _Farewell:
-    """Somebody waits until all was sent: for one feed, which is to be detached then, or all."""
-
-    def __init__(self, feed: Feed | None, deadline: float) -> None:
-        self.feed = feed
-        self.deadline = deadline
-        self.rounds: int | None = None
-        self.done = threading.Event()
+_AT_EXIT = 3.0
 
 
 def open_publisher(ctx: zmq.Context[Any] | None, endpoints: Endpoints) -> Publisher:
@@ -119,14 +82,17 @@ class Publisher:
 
     def _begin_anew(self) -> None:
         self._lock = threading.Lock()
-        self._orders: deque[Feed | _Farewell] = deque()
+        self._orders: deque[Feed | Farewell] = deque()
         self._thread: threading.Thread | None = None
         self._waker: Waker | None = None
         self._asleep = True
         self._work = False
+        self._parked = False
+        self._bell = threading.Lock()
+        self._bell.acquire()
         self._link: PublishingLink | None = None
         self._gate: Gate | None = None
-        self._farewells: list[_Farewell] = []
+        self._farewells: list[Farewell] = []
         self._departed = False
         self._open_at = 0.0
 
@@ -144,7 +110,7 @@ class Publisher:
         """Send what this feed has from now on."""
         with self._lock:
             self._orders.append(feed)
-        self._ring()
+        self._summon()
 
     def detach(self, feed: Feed, linger: float = 0.0) -> None:
         """Send what this feed has, and then know it no more.
@@ -158,23 +124,35 @@ class Publisher:
         if thread is None:  # nothing was begun: a forked child, or the end of the process
             self._feeds = [other for other in self._feeds if other is not feed]
             return
-        farewell = _Farewell(feed, clock() + (linger or _AT_EXIT))
+        farewell = Farewell(feed, clock() + (linger or _AT_EXIT))
         self._orders.append(farewell)
-        self._ring()
+        self._summon()
         if linger and thread is not threading.current_thread() and not sys.is_finalizing():
             farewell.done.wait(max(0.0, farewell.deadline - clock()) + 0.1)
 
-    def begin_farewell(self, deadline: float) -> _Farewell | None:
+    def begin_farewell(self, deadline: float) -> Farewell | None:
         """Send all that there is until then: the process ends."""
         if self._thread is None:
             return None
-        farewell = _Farewell(None, deadline)
+        farewell = Farewell(None, deadline)
         self._orders.append(farewell)
-        self._ring()
+        self._summon()
         return farewell
 
     def _ring(self) -> None:
         """End the thread's rest, or begin a thread."""
+        if not self._parked:
+            self._summon()
+            return
+        try:  # with less ado than contextlib.suppress, which costs more than the rest
+            self._bell.release()
+        except RuntimeError:
+            return  # somebody else was quicker
+
+    def _summon(self) -> None:
+        """The same, however it rests."""
+        with contextlib.suppress(RuntimeError):
+            self._bell.release()
         waker = self._waker
         if waker is not None:
             waker.wake()
@@ -225,7 +203,7 @@ class Publisher:
     def _take_orders(self, now: float) -> None:
         while self._orders:
             order = self._orders.popleft()
-            if isinstance(order, _Farewell):
+            if isinstance(order, Farewell):
                 self._farewells.append(order)
                 if self._link is not None:
                     order.rounds = self._link.rounds
@@ -353,7 +331,7 @@ class Publisher:
     def _is_flushed(self) -> bool:
         return self._link is None or not self._link.queued
 
-    def _is_hopeless(self, farewell: _Farewell, now: float) -> bool:
+    def _is_hopeless(self, farewell: Farewell, now: float) -> bool:
         """It has had its time, or an attempt to reach the broker was in vain."""
         if now >= farewell.deadline:
             return True
@@ -364,26 +342,36 @@ class Publisher:
 
     def _release_all(self) -> None:
         for order in [*self._farewells, *self._orders]:
-            if isinstance(order, _Farewell):
+            if isinstance(order, Farewell):
                 order.done.set()
         self._farewells.clear()
 
     # ---- rest
 
     def _rest(self, sent: bool) -> None:
-        """Wait for the connection, for what is due, and for `wake` if that helps."""
+        """Wait for the connection, for what is due, and for `wake` if that helps.
+
+        With nothing under way it waits for a bell, not for descriptors, and looks at those
+        a few times a second: who rings a bell keeps Python's global lock, and need not wait
+        for this thread to give it back.
+        """
         link = self._link
         timeout = self._until_due(clock())
         ready_to_send = link is not None and link.up and link.queued < _ROOM
         if sent and ready_to_send:
             timeout = _DOZE if self._all_empty() else 0.0
         elif ready_to_send or self._departed:
+            self._parked = link is None or not link.queued
             self._asleep = True
             if self._work:
                 timeout = 0.0
         if self._orders:
             timeout = 0.0
-        self._wait(timeout)
+        if self._parked:
+            self._bell.acquire(timeout=min(timeout, _LOOK))
+            self._parked = False
+        else:
+            self._wait(timeout)
         self._asleep = False
 
     def _wait(self, timeout: float) -> None:
@@ -416,12 +404,10 @@ class Publisher:
         if self._waker is not None:
             self._waker.close()
         for order in self._orders:
-            if not isinstance(order, _Farewell):
+            if not isinstance(order, Farewell):
                 self._feeds = [*self._feeds, order]
         leaving = [
-            order.feed
-            for order in [*self._orders, *self._farewells]
-            if isinstance(order, _Farewell)
+            order.feed for order in [*self._orders, *self._farewells] if isinstance(order, Farewell)
         ]
         self._feeds = [feed for feed in self._feeds if feed not in leaving]
         self._given = None  # it is the parent's, too
@@ -447,7 +433,7 @@ run_in_child(_renew_lock)
 
 
 def _flush_all() -> None:
-    """The process ends: what was published has a second to arrive."""
+    """The process ends: what was published has a moment to arrive."""
     deadline = clock() + _AT_EXIT
     farewells = [publisher.begin_farewell(deadline) for publisher in list(_known.values())]
     for farewell in farewells:
