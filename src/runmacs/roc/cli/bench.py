@@ -10,6 +10,7 @@ import click
 
 from ..asyncclient import AsyncRocClient
 from ..client import RocClient
+from .completing import complete_objects
 from .flags import broker_flag, format_flags, timeout_flag
 from .names import BROKER, find
 from .output import Column, print_rows
@@ -42,7 +43,7 @@ It calls rpc.ping, which costs the object nothing, in its ordinary turn: first o
 the other, then 100 at once. Without OBJ the broker is asked. All times are round trips.
 """
 )
-@click.argument("name", required=False, metavar="[OBJ]")
+@click.argument("name", required=False, metavar="[OBJ]", shell_complete=complete_objects)
 @click.option(
     "--seconds",
     type=click.FloatRange(min=0.01),

@@ -8,6 +8,7 @@ import click
 
 from ..client import RocClient
 from .arguments import parse_arguments
+from .completing import complete_methods
 from .flags import broker_flag, timeout_flag, traceback_flag
 from .names import Name, find
 from .progress import waiting
@@ -31,7 +32,7 @@ Values are JSON, else text: 3, true, '[1, 2]', open. KEY=VALUE is a keyword argu
 A result of None prints nothing. JSON has plain types: an array is its lists, bytes are base64.
 """,
 )
-@click.argument("name", metavar="OBJ.METHOD")
+@click.argument("name", metavar="OBJ.METHOD", shell_complete=complete_methods)
 @click.argument("arguments", nargs=-1, metavar="[ARG...] [KEY=VALUE...]")
 @target_flags
 @traceback_flag

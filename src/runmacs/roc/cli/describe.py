@@ -11,6 +11,7 @@ from .. import errors
 from ..client import RocClient
 from ..core.described import Description
 from ..core.nearest import nearest, quoted
+from .completing import complete_members
 from .failures import NOT_THERE, Failure
 from .flags import broker_flag, format_flags, timeout_flag
 from .names import BROKER, Name, find
@@ -43,7 +44,7 @@ tells in the status tree, under the object's id. JSON of an object is its OpenRP
 member its entry there; ndjson and csv have a row for each member.
 """
 )
-@click.argument("name", metavar="OBJ[.MEMBER]")
+@click.argument("name", metavar="OBJ[.MEMBER]", shell_complete=complete_members)
 @format_flags
 @broker_flag
 @timeout_flag()

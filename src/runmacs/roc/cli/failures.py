@@ -44,7 +44,7 @@ def advice_on(error: errors.RocError) -> str:
     object_id, member = data.get("object") or "OBJ", data.get("method") or ""
     if isinstance(error, errors.MethodNotFound) and "did you mean" not in error.message:
         return f"`roc describe {object_id}` shows what it has."
-    if isinstance(error, errors.InvalidParams):
+    if isinstance(error, errors.InvalidParams) and not member.startswith("rpc."):
         return f"`roc describe {object_id}.{member}` tells what it takes."
     if isinstance(error, errors.RemoteError):
         return "--traceback shows where, and `roc log` what was logged."

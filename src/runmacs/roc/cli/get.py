@@ -8,6 +8,7 @@ import click
 
 from ..client import RocClient
 from ..wire.values import Member
+from .completing import complete_attributes
 from .failures import WRONG_USAGE, Failure
 from .flags import broker_flag, timeout_flag, traceback_flag
 from .names import Name, find
@@ -31,7 +32,9 @@ One value is printed as it is, several as `name = value`. JSON of one is the val
 object; ndjson and csv have `name` and `value`.
 """
 )
-@click.argument("names", nargs=-1, required=True, metavar="OBJ.ATTR...")
+@click.argument(
+    "names", nargs=-1, required=True, metavar="OBJ.ATTR...", shell_complete=complete_attributes
+)
 @target_flags
 @traceback_flag
 @broker_flag

@@ -12,6 +12,7 @@ import click
 
 from .. import errors
 from ..client import RocClient
+from .completing import complete_objects
 from .failures import NOT_THERE, Failure
 from .flags import broker_flag, format_flags, timeout_flag
 from .names import objects_of
@@ -61,7 +62,9 @@ PATTERN has * and ? for any text and any character. JSON has also policy, langua
 of servers, how many calls failed, and `since` as seconds since 1970.
 """
 )
-@click.argument("pattern", required=False, default="*", metavar="[PATTERN]")
+@click.argument(
+    "pattern", required=False, default="*", metavar="[PATTERN]", shell_complete=complete_objects
+)
 @format_flags
 @broker_flag
 @timeout_flag()

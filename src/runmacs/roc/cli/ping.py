@@ -9,6 +9,7 @@ import click
 
 from .. import errors
 from ..client import RocClient
+from .completing import complete_objects
 from .failures import TIMEOUT, Failure
 from .flags import broker_flag, format_flags, timeout_flag
 from .names import BROKER, Name, find
@@ -31,7 +32,7 @@ Without OBJ the broker is asked. A busy object answers too; it is not disturbed.
 document with the percentiles; ndjson and csv have a line for each round trip.
 """
 )
-@click.argument("name", required=False, metavar="[OBJ]")
+@click.argument("name", required=False, metavar="[OBJ]", shell_complete=complete_objects)
 @click.option(
     "-n", "--count", type=click.IntRange(min=1), default=5, metavar="N", help="how many  [5]"
 )

@@ -17,13 +17,16 @@ import io
 import os
 import sys
 from importlib import import_module
-from typing import Final, NoReturn
+from typing import TYPE_CHECKING, Final, NoReturn
 
 import click
 
 from .. import __version__, errors
 from .failures import INTERRUPTED, WRONG_USAGE, Failure, advice_on, exit_code_of
 from .stderr import printable
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
 
 __all__ = ["SUBCOMMANDS", "main", "subcommand"]
 
@@ -41,9 +44,31 @@ SUBCOMMANDS: Final = {
     "bench": "Measure how many calls a second an object answers.",
     "broker run": "Run a broker: the same as the command rocbroker.",
     "broker info": "Show what the broker is and what it has counted.",
+    "doctor": "Find out what is wrong, and what to do about it.",
+    "demo": "Drive a simulated camera in another process, with a commentary.",
+    "completion": "Print what makes bash, zsh or fish complete roc.",
+    "log": "Show what all programs log, as journalctl would.",
+    "log level": "Show or set the level of a logger in a server.",
+    "shell": "Open a Python prompt with a connected client.",
     "share": "Share anything that can be imported, with no code written.",
 }
 """The subcommands, and what each does; a test holds these lines to the commands' own."""
+
+
+def _first_words() -> dict[str, str]:
+    words: dict[str, str] = {}
+    for name, line in SUBCOMMANDS.items():
+        words.setdefault(name.partition(" ")[0], line)
+    return words
+
+
+def second_words(first: str) -> dict[str, str]:
+    """The second words that may follow a first one."""
+    return {
+        name.partition(" ")[2]: line
+        for name, line in SUBCOMMANDS.items()
+        if name.startswith(f"{first} ")
+    }
 
 
 def subcommand(name: str) -> click.Command:
@@ -69,8 +94,20 @@ class _Roc(click.Group):
         if len(args) > 1 and two in SUBCOMMANDS:
             return two, subcommand(two), args[2:]
         if args and args[0] not in SUBCOMMANDS and not args[0].startswith("-"):
+            if ctx.resilient_parsing:
+                return None, None, args
             _refuse(args)
         return super().resolve_command(ctx, args)
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """The first words; after one that is not all, the second ones."""
+        from click.shell_completion import CompletionItem
+
+        before = [*getattr(ctx, "_protected_args", ()), *ctx.args]
+        words = second_words(before[0]) if before else _first_words()
+        found = [CompletionItem(word, help=line) for word, line in words.items()]
+        flags = super(click.Group, self).shell_complete(ctx, incomplete)
+        return [item for item in found if item.value.startswith(incomplete)] + flags
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):

@@ -6,6 +6,7 @@ import click
 
 from ..client import RocClient
 from .arguments import read_word
+from .completing import complete_attributes
 from .flags import broker_flag, timeout_flag, traceback_flag
 from .names import find
 from .progress import waiting
@@ -26,7 +27,7 @@ VALUE is JSON, else text. @FILE and - (stdin) read it: .npy and .csv are arrays.
 nothing; exit code 0 says that it was set.
 """,
 )
-@click.argument("name", metavar="OBJ.ATTR")
+@click.argument("name", metavar="OBJ.ATTR", shell_complete=complete_attributes)
 @click.argument("value", metavar="VALUE")
 @traceback_flag
 @broker_flag

@@ -13,6 +13,7 @@ from ..client import RocClient
 from ..core.nearest import nearest, quoted
 from ..status import StatusLeaf, StatusTree
 from ..wire.statusmsg import mask_of
+from .completing import complete_paths
 from .failures import NOT_THERE, Failure
 from .flags import broker_flag, format_flags, timeout_flag
 from .following import BrokerWatch, Change, changes
@@ -40,6 +41,11 @@ _COLUMNS = [
 _FRAME = 0.25
 
 
+def _complete_mask(ctx: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
+    words = [word for word in ("set", "rm") if word.startswith(incomplete)]
+    return words + complete_paths(ctx, parameter, incomplete)
+
+
 @click.command(
     epilog="""\b
 Examples:
@@ -51,7 +57,7 @@ MASK is a path, and means all beneath it. The broker's own branch is `roc`. In a
 without rich, --follow prints one line for each change, `path = value`.
 """
 )
-@click.argument("mask", required=False, default="", metavar="[MASK]")
+@click.argument("mask", required=False, default="", metavar="[MASK]", shell_complete=_complete_mask)
 @click.option("-f", "--follow", is_flag=True, help="go on, until Ctrl-C")
 @format_flags
 @broker_flag
@@ -182,7 +188,7 @@ VALUE is JSON, else text; an object is a branch, and is merged into what is ther
 that was set by hand has an age, and never turns stale.
 """
 )
-@click.argument("path")
+@click.argument("path", shell_complete=complete_paths)
 @click.argument("value")
 @broker_flag
 @timeout_flag()
@@ -203,7 +209,7 @@ Examples:
 Whoever publishes it still will bring it back with the next value.
 """
 )
-@click.argument("path")
+@click.argument("path", shell_complete=complete_paths)
 @broker_flag
 @timeout_flag()
 def status_rm(path: str, broker: str | None, timeout: float) -> None:

@@ -17,6 +17,7 @@ from ..core.nearest import quoted
 from ..status import StatusTree
 from ..wire.statusmsg import mask_of, path_problem
 from ..wire.values import Member
+from .completing import complete_watched
 from .failures import NOT_THERE, Failure
 from .flags import broker_flag, format_flags, timeout_flag
 from .following import BrokerWatch, Change, changes
@@ -51,7 +52,9 @@ A pipe gets `name = value` when it changes; csv and ndjson get all that was read
 the broker is lost, it says so, waits, and goes on.
 """
 )
-@click.argument("names", nargs=-1, required=True, metavar="OBJ.ATTR|PATH...")
+@click.argument(
+    "names", nargs=-1, required=True, metavar="OBJ.ATTR|PATH...", shell_complete=complete_watched
+)
 @click.option(
     *("-i", "--interval"),
     type=click.FloatRange(min=0.001),
