@@ -37,6 +37,7 @@ SUBCOMMANDS: Final = {
     "set": "Set an attribute of an object.",
     "call": "Call a method of an object.",
     "watch": "Show attributes and status values live.",
+    "top": "Show a live screen: objects, rates, latencies, log and status.",
     "status": "Show the status tree, once or live.",
     "status set": "Set a value of the status tree by hand.",
     "status rm": "Remove a path of the status tree, and all beneath it.",
