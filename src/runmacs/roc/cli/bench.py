@@ -22,7 +22,7 @@ __all__ = ["bench"]
 
 _AT_ONCE = 100
 
-_COLUMNS = [
+COLUMNS = [
     Column("object", "object", printable),
     Column("how", "how", printable),
     Column("seconds"),
@@ -66,7 +66,7 @@ def bench(name: str | None, seconds: float, form: str, broker: str | None, timeo
         _row(object_id, "one after the other", *serial),
         _row(object_id, f"{_AT_ONCE} at once", *many),
     ]
-    print_rows(rows, _COLUMNS, form)
+    print_rows(rows, COLUMNS, form)
 
 
 def _serial(client: RocClient, object_id: str, seconds: float) -> tuple[list[float], float]:

@@ -20,7 +20,7 @@ from .stderr import printable
 
 __all__ = ["describe"]
 
-_COLUMNS = [
+COLUMNS = [
     Column("name"),
     Column("kind"),
     Column("signature"),
@@ -63,7 +63,7 @@ def describe(name: str, form: str, broker: str | None, timeout: float) -> None:
         _rows(document, f"{found.object_id}.{parent}" if parent else found.object_id, units)
     )
     if form in ("ndjson", "csv"):
-        print_rows([one for one in rows if row["name"] in ("", one["name"])], _COLUMNS, form)
+        print_rows([one for one in rows if row["name"] in ("", one["name"])], COLUMNS, form)
     elif row["name"]:
         entry = row["entry"]
         print_document(entry) if form == "json" else _print_member(found, entry, rows)

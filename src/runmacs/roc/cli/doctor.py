@@ -19,7 +19,7 @@ __all__ = ["doctor"]
 
 _SIGNS = {OK: "✓", NOTE: "!", FAIL: "✗"}
 _STYLES = {OK: "green", NOTE: "yellow", FAIL: "bold red"}
-_COLUMNS = [Column("check"), Column("result"), Column("found"), Column("advice")]
+COLUMNS = [Column("check"), Column("result"), Column("found"), Column("advice")]
 _CODES = {"configuration": WRONG_USAGE, "address": WRONG_USAGE, "ports": NO_BROKER}
 
 
@@ -46,7 +46,7 @@ def doctor(form: str, broker: str | None, timeout: float) -> None:
         if form == "table":
             _tell(finding, console)
     if form != "table":
-        print_rows([vars(finding) for finding in findings], _COLUMNS, form)
+        print_rows([vars(finding) for finding in findings], COLUMNS, form)
     failed = [finding for finding in findings if finding.result == FAIL]
     if failed:
         click.get_current_context().exit(_CODES.get(failed[0].check, REMOTE))

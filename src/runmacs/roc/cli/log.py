@@ -31,7 +31,7 @@ _SHOWN = 100
 _SHOWN_FIRST = 10
 _TURN = 0.25
 _BACKLOG = 2.0
-_COLUMNS = ["time", "level", "node", "host", "logger", "message"]
+COLUMNS = ["time", "level", "node", "host", "logger", "message"]
 
 
 @dataclass(frozen=True)
@@ -186,7 +186,7 @@ class _Printer:
     def __init__(self, form: str) -> None:
         self._form = form
         self._console = rich_console() if form == "table" else None
-        self._stream = Stream(_COLUMNS, form) if form == "csv" else None
+        self._stream = Stream(COLUMNS, form) if form == "csv" else None
 
     def all(self, records: Iterable[Record], flush: bool = False) -> None:
         """Print them; a stream's are flushed, and stand one on a line in JSON, too."""

@@ -35,7 +35,7 @@ def _since(moment: float | None) -> str:
     return "" if moment is None else f"{ago(max(0.0, time.time() - moment))} ago"
 
 
-_COLUMNS = [
+COLUMNS = [
     Column("id", "id", _text, "bold"),
     Column("state", "state", _text, lambda state: _STYLES.get(state, "")),
     Column("policy"),
@@ -77,7 +77,7 @@ def ls(pattern: str, form: str, broker: str | None, timeout: float) -> None:
         raise Failure(f"no object's id is like {pattern!r}: `roc ls` shows all.", NOT_THERE)
     if not rows:
         note("roc ls: nobody shares anything yet; `roc share` does.")
-    print_rows(rows, _COLUMNS, form)
+    print_rows(rows, COLUMNS, form)
 
 
 def _with_errors(client: RocClient, entries: list[dict[str, Any]]) -> Iterable[dict[str, Any]]:

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 __all__ = ["status", "status_rm", "status_set"]
 
-_COLUMNS = [
+COLUMNS = [
     Column("path", "path", printable),
     Column("value", "value"),
     Column("unit", "unit", lambda unit: printable(unit or "")),
@@ -82,7 +82,7 @@ def status(mask: str, follow: bool, form: str, broker: str | None, timeout: floa
     elif form == "table" and sys.stdout.isatty():
         print(*plain_lines(branches(leaves)), sep="\n")
     else:
-        print_rows((_row(path, leaf.value, leaf) for path, leaf in leaves.items()), _COLUMNS, form)
+        print_rows((_row(path, leaf.value, leaf) for path, leaf in leaves.items()), COLUMNS, form)
 
 
 def _leaves_now(client: RocClient, mask: str) -> dict[str, StatusLeaf]:
@@ -142,7 +142,7 @@ def _follow(mask: str, form: str, broker: str | None) -> None:
             note(f"roc status: a tree that is redrawn in place needs rich: {to_install('cli')}")
         watch = BrokerWatch("roc status", tree)
         watch.look()
-        names = [*(column.name for column in _COLUMNS), "removed"]
+        names = [*(column.name for column in COLUMNS), "removed"]
         stream = Stream(names, form, _line)
         if tree.connected and not tree.leaves(mask):
             note(f"roc status: nothing is published under {mask!r} yet; waiting for it.")

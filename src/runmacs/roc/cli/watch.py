@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 __all__ = ["sparkline", "watch"]
 
-_COLUMNS = ["time", "name", "value", "unit", "age", "source", "stale", "problem"]
+COLUMNS = ["time", "name", "value", "unit", "age", "source", "stale", "problem"]
 _FRAME = 0.25
 _HISTORY = 30
 _BARS = "▁▂▃▄▅▆▇█"
@@ -229,7 +229,7 @@ class _Lines:
 
 
 def _print(lines: _Lines, form: str) -> None:
-    stream = Stream(_COLUMNS, form, _plain)
+    stream = Stream(COLUMNS, form, _plain)
     watch = BrokerWatch("roc watch", lines.tree)
     said: dict[str, str] = {}
     while True:
