@@ -171,6 +171,8 @@ def bash(environment: dict[str, str], tmp_path: Path) -> Iterator[Callable[[str]
 def test_bash_completes_commands_ids_and_members(bash: Callable[[str], str], vnir: Child) -> None:
     assert bash("roc desc") == "roc describe "
     assert bash("roc broker inf") == "roc broker info "
+    assert bash("roc log lev") == "roc log level "
+    assert bash("roc log -u vn") == "roc log -u vnir "
     assert bash("roc status se") == "roc status set "
     assert bash("roc ls --js") == "roc ls --json "
     assert bash("roc ping vn") == "roc ping vnir "

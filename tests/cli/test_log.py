@@ -30,6 +30,10 @@ class Camera:
     def say(self, level: int, text: str) -> None:
         log.log(level, text)
 
+    def storm(self, count: int, text: str) -> None:
+        for _ in range(count):
+            log.info(text)
+
     def fail(self) -> None:
         try:
             1 / 0
@@ -71,6 +75,14 @@ def test_what_was_said(run: Run, vnir: Child) -> None:
     assert json.loads(run("log", "-o", "ndjson").stdout.splitlines()[1])["SeverityNumber"] == 13
     rows = list(csv.DictReader(io.StringIO(run("log", "-o", "csv").stdout)))
     assert [row["level"] for row in rows] == ["INFO", "WARNING", "ERROR"]
+
+
+def test_more_than_one_answer_holds(run: Run, vnir: Child) -> None:
+    text = "x" * 20_000
+    for _ in range(3):
+        run("call", "vnir.storm", 15, json.dumps(text))
+    wait_until(lambda: len(run("log", "-o", "csv").stdout.splitlines()) == 46, what="all of it")
+    assert len(run("log", "-n", 40).stdout.splitlines()) == 40
 
 
 def test_it_follows_over_a_restart_of_the_broker(

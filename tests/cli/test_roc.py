@@ -60,6 +60,15 @@ def test_help_is_quick_and_loads_no_subcommand() -> None:
     assert ended.stdout.endswith("set()\n"), ended.stderr
 
 
+def test_a_wrong_option_is_one_sentence() -> None:
+    for arguments in (("--colour",), ("ls", "--colour"), ("--colour", "ls")):
+        ended = run(*arguments)
+        assert ended.returncode == 2
+        assert ended.stderr.count("\n") == 1
+        assert "No such option" in ended.stderr
+        assert "--help` tells more." in ended.stderr
+
+
 def test_version() -> None:
     assert run("--version").stdout == f"roc, version {__version__}\n"
 

@@ -11,6 +11,7 @@ from ..client import RocClient
 from .flags import broker_flag, format_flags, timeout_flag
 from .names import BROKER
 from .output import Column, print_document, print_rows
+from .progress import waiting
 from .rocbroker import main as rocbroker
 from .stderr import printable
 from .words import ago, as_word
@@ -45,7 +46,7 @@ is not 0 is worth a look.
 @timeout_flag()
 def broker_info(form: str, broker: str | None, timeout: float) -> None:
     """Show what the broker is and what it has counted."""
-    with RocClient(broker, timeout=timeout) as client:
+    with waiting("asking the broker", timeout), RocClient(broker, timeout=timeout) as client:
         facts = client.call_object(BROKER, "rpc.ping")
         stats: dict[str, Any] = client.call_object(BROKER, "stats")
         about = {

@@ -18,6 +18,7 @@ __all__ = [
     "complete_attributes",
     "complete_members",
     "complete_methods",
+    "complete_nodes",
     "complete_objects",
     "complete_paths",
     "complete_watched",
@@ -102,6 +103,11 @@ complete_attributes = _silently(
 )
 complete_methods = _silently(
     lambda client, incomplete: _members_of(client, incomplete, ("methods",))
+)
+complete_nodes = _silently(
+    lambda client, incomplete: sorted(
+        {str(source.get("node", "")) for source in client["roc.broker"].log_sources()}
+    )
 )
 complete_paths = _silently(_paths)
 complete_watched = _silently(

@@ -16,6 +16,7 @@ from .failures import NOT_THERE, Failure
 from .flags import broker_flag, format_flags, timeout_flag
 from .names import BROKER, Name, find
 from .output import Column, print_document, print_rows
+from .progress import waiting
 from .stderr import printable
 
 __all__ = ["describe"]
@@ -50,7 +51,7 @@ member its entry there; ndjson and csv have a row for each member.
 @timeout_flag()
 def describe(name: str, form: str, broker: str | None, timeout: float) -> None:
     """Show an object's members: signatures, types, units, docstrings."""
-    with RocClient(broker, timeout=timeout) as client:
+    with waiting("asking the broker", timeout), RocClient(broker, timeout=timeout) as client:
         found = find(client, name, member=False)
         units = _units(client, found.object_id)
         parent, _, member = found.path.rpartition(".")

@@ -8,20 +8,22 @@ import time
 from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import click
+from click.shell_completion import CompletionItem
 
 from ..client import RocClient
 from ..logfiles.times import parse_moment
 from ..logstream import LogStream
 from ..wire.logmsg import Record, parse_level, parse_record, severity_text
 from ..wire.logtext import as_text, escape_json, safe_text
-from .completing import complete_objects
+from .completing import complete_nodes, complete_objects
 from .failures import WRONG_USAGE, Failure
 from .flags import broker_flag, format_flags, timeout_flag
 from .names import BROKER, find
 from .output import Stream, print_document, rich_console
+from .progress import waiting
 from .terminal import ending_cleanly, is_read, note
 
 __all__ = ["log", "log_level"]
@@ -59,7 +61,16 @@ class _Wanted:
         )
 
 
+class _Log(click.Command):
+    """Completes its second word, too."""
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        words = [CompletionItem("level")] if "level".startswith(incomplete) else []
+        return words + super().shell_complete(ctx, incomplete)
+
+
 @click.command(
+    cls=_Log,
     epilog="""\b
 Examples:
   roc log                           the newest 100 records
@@ -70,7 +81,7 @@ Examples:
 
 It shows what the broker has kept (50,000 records); `logdump query` looks into files. All times are
 UTC. JSON is the record as spec/logs.md has it. Records that were lost are told in their place.
-"""
+""",
 )
 @click.option("-f", "--follow", is_flag=True, help="go on with what comes, until Ctrl-C")
 @click.option(
@@ -81,7 +92,15 @@ UTC. JSON is the record as spec/logs.md has it. Records that were lost are told 
     help=f"at most the newest N of those before now  [{_SHOWN}; {_SHOWN_FIRST} with -f]",
 )
 @click.option("-p", "--priority", "level", metavar="LEVEL", help="this severe, or more")
-@click.option("-u", "--node", "nodes", multiple=True, metavar="NODE", help="this node; repeatable")
+@click.option(
+    "-u",
+    "--node",
+    "nodes",
+    multiple=True,
+    metavar="NODE",
+    help="this node; repeatable",
+    shell_complete=complete_nodes,
+)
 @click.option("--since", metavar="TIME", help="from then on: 2026-11-22 10:00, today, 2h")
 @click.option("--grep", metavar="PATTERN", help="message or traceback match (a regular expression)")
 @format_flags
@@ -105,8 +124,9 @@ def log(
         with ending_cleanly():
             _follow(broker, wanted, _SHOWN_FIRST if lines is None else lines, show)
         return
-    with RocClient(broker, timeout=timeout) as client:
-        show.all(_kept(client, wanted, _SHOWN if lines is None else lines))
+    with waiting("asking the broker", timeout), RocClient(broker, timeout=timeout) as client:
+        kept = list(_kept(client, wanted, _SHOWN if lines is None else lines))
+    show.all(kept)
 
 
 def _wanted(
@@ -126,19 +146,28 @@ def _wanted(
 def _kept(client: RocClient, wanted: _Wanted, count: int) -> Iterable[Record]:
     """The newest records that the broker has kept, oldest first."""
     if not wanted.takes_some and count <= _PAGE:
-        return _page(client, wanted, None, count)[0]
+        page = _page(client, wanted, None, count)
+        if len(page.records) >= min(count, page.kept):
+            return page.records
+        # They have no room in one answer, or are rare among the others.
     newest: deque[Record] = deque(maxlen=count)
     after: int | None = 0
     while after is not None:
-        records, after = _page(client, wanted, after, _PAGE)
-        newest.extend(filter(wanted.takes, records))
+        page = _page(client, wanted, after, _PAGE)
+        newest.extend(filter(wanted.takes, page.records))
+        after = page.after
     return newest
 
 
-def _page(
-    client: RocClient, wanted: _Wanted, after: int | None, count: int
-) -> tuple[list[Record], int | None]:
-    """Some records, and with what to ask for those that follow."""
+class _Page(NamedTuple):
+    """Some records, how many are kept in all, and with what to ask for those that follow."""
+
+    records: list[Record]
+    kept: int
+    after: int | None
+
+
+def _page(client: RocClient, wanted: _Wanted, after: int | None, count: int) -> _Page:
     arguments = {
         "after": after,
         "n": count,
@@ -148,7 +177,8 @@ def _page(
     }
     page = client.call_object(BROKER, "log", (), arguments)
     records = [parse_record(text.encode()) for text in page["records"]]
-    return records, page["after"] if page["more"] else None
+    kept = page["last"] - page["first"] + 1
+    return _Page(records, kept, page["after"] if page["more"] else None)
 
 
 def _follow(broker: str | None, wanted: _Wanted, count: int, show: _Printer) -> None:

@@ -17,6 +17,7 @@ from .failures import NOT_THERE, Failure
 from .flags import broker_flag, format_flags, timeout_flag
 from .names import objects_of
 from .output import Column, print_rows
+from .progress import waiting
 from .stderr import printable
 from .terminal import note
 from .words import ago
@@ -70,7 +71,7 @@ of servers, how many calls failed, and `since` as seconds since 1970.
 @timeout_flag()
 def ls(pattern: str, form: str, broker: str | None, timeout: float) -> None:
     """List the objects: state, host, calls, last error."""
-    with RocClient(broker, timeout=timeout) as client:
+    with waiting("asking the broker", timeout), RocClient(broker, timeout=timeout) as client:
         entries = [entry for entry in objects_of(client) if fnmatchcase(entry["id"], pattern)]
         rows = list(_with_errors(client, entries))
     if not rows and pattern != "*":

@@ -110,6 +110,15 @@ class _Roc(click.Group):
         flags = super(click.Group, self).shell_complete(ctx, incomplete)
         return [item for item in found if item.value.startswith(incomplete)] + flags
 
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        try:
+            return super().parse_args(ctx, args)
+        except click.exceptions.NoArgsIsHelpError:
+            raise
+        except click.UsageError as error:
+            click.echo(f"roc: {_usage_sentence(error)}", err=True)
+            ctx.exit(WRONG_USAGE)
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
             formatter.write_dl(list(SUBCOMMANDS.items()))
@@ -128,9 +137,7 @@ class _Roc(click.Group):
             _show_traceback(ctx, error)
             ctx.exit(exit_code_of(error))
         except click.UsageError as error:
-            name = error.ctx.info_name if error.ctx is not None else None
-            tells = f"`roc {name} --help`" if name in SUBCOMMANDS else "`roc --help`"
-            _tell(ctx, f"{error.format_message().rstrip('.')}; {tells} tells more.")
+            _tell(ctx, _usage_sentence(error))
             ctx.exit(WRONG_USAGE)
         except KeyboardInterrupt:
             ctx.exit(INTERRUPTED)
@@ -154,6 +161,12 @@ def _sentence(error: errors.RocError | Failure) -> str:
     message = " ".join(str(error).split())
     advice = advice_on(error) if isinstance(error, errors.RocError) else ""
     return f"{message.rstrip('.')}; {advice}" if advice else message
+
+
+def _usage_sentence(error: click.UsageError) -> str:
+    name = error.ctx.info_name if error.ctx is not None else None
+    tells = f"`roc {name} --help`" if name in SUBCOMMANDS else "`roc --help`"
+    return printable(f"{error.format_message().rstrip('.')}; {tells} tells more.")
 
 
 def _tell(ctx: click.Context, message: str) -> None:

@@ -18,6 +18,7 @@ from .failures import NOT_THERE, Failure
 from .flags import broker_flag, format_flags, timeout_flag
 from .following import BrokerWatch, Change, changes
 from .output import Column, Stream, print_rows, rich_console
+from .progress import waiting
 from .statusview import branches, drawn, plain_lines
 from .stderr import printable
 from .terminal import ending_cleanly, note, to_install
@@ -69,7 +70,7 @@ def status(mask: str, follow: bool, form: str, broker: str | None, timeout: floa
         with ending_cleanly():
             _follow(mask, form, broker)
         return
-    with RocClient(broker, timeout=timeout) as client:
+    with waiting("asking the broker", timeout), RocClient(broker, timeout=timeout) as client:
         leaves = _leaves_now(client, mask)
         if not leaves and mask:
             _say_what_there_is(client, mask)
