@@ -16,7 +16,7 @@ import sys
 
 from .._drivers.interrupts import OwnThread
 
-__all__ = ["QUEUED", "StderrLog", "printable"]
+__all__ = ["QUEUED", "PrintableFormatter", "StderrLog", "printable"]
 
 QUEUED = 1000
 _PATIENCE = 0.5
@@ -59,6 +59,13 @@ class StderrLog(logging.Handler):
         with contextlib.suppress(queue.Full):
             self._lines.put_nowait(None)
         self._writer.join(_PATIENCE)
+
+
+class PrintableFormatter(logging.Formatter):
+    """The message, and a traceback beneath it, with nothing that a terminal would obey."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return "\n".join(map(printable, super().format(record).splitlines()))
 
 
 def printable(text: str) -> str:
