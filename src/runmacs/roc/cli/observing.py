@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from .. import errors
+from .._drivers.interrupts import OwnThread
 from ..client import RocClient
 from ..endpoints import Endpoints
 from ..logstream import LogStream
@@ -72,7 +73,7 @@ class Observer:
         self.tree = StatusTree(self.broker)
         self._log = LogStream(self.broker, history=_HISTORY // 5)
         for work in (self._look, self._read_log):
-            threading.Thread(target=work, daemon=True).start()
+            OwnThread(work, "roc-observing").start()
 
     def close(self) -> None:
         """Look no more."""

@@ -14,6 +14,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from .._drivers.interrupts import OwnThread
 from .stderr import printable
 
 __all__ = ["waiting"]
@@ -30,7 +31,7 @@ def waiting(what: str, timeout: float | None = None) -> Iterator[None]:
         yield
         return
     over = threading.Event()
-    shower = threading.Thread(target=_show, args=(printable(what), timeout, over), daemon=True)
+    shower = OwnThread(_show, "roc-progress", (printable(what), timeout, over))
     shower.start()
     try:
         yield

@@ -10,12 +10,12 @@ Rules:
 from __future__ import annotations
 
 import queue
-import threading
 import time
 from dataclasses import dataclass
 from typing import Any
 
 from .. import errors
+from .._drivers.interrupts import OwnThread
 from ..client import RocClient
 from ..wire.values import Member
 from .names import Name
@@ -44,7 +44,7 @@ class Sampler:
         self._interval = interval
         for object_id in dict.fromkeys(name.object_id for name in names):
             mine = [name for name in names if name.object_id == object_id]
-            threading.Thread(target=self._read, args=(mine,), daemon=True).start()
+            OwnThread(self._read, "roc-sampling", (mine,)).start()
 
     def _read(self, names: list[Name]) -> None:
         due = time.monotonic()
