@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -54,6 +55,7 @@ def test_bench(run: Run, vnir: Child) -> None:
 def test_broker_info(run: Run, broker: Endpoints, vnir: Child) -> None:
     text = run("broker", "info").stdout
     assert f"address                   {broker.rocBroker}\n".split() == text.splitlines()[0].split()
+    assert re.search(r"^time  +\d{4}-\d\d-\d\d \d\d:", text, re.MULTILINE)
     document = json.loads(run("broker", "info", "--json").stdout)
     assert document["generalXPUB"] == broker.generalXPUB
     assert document["requests"] > 0

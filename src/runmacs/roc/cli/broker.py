@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from copy import copy
+from datetime import datetime
 from typing import Any
 
 import click
@@ -71,5 +72,12 @@ def _print_for_people(rows: list[dict[str, Any]]) -> None:
     width = max(len(row["name"]) for row in rows)
     for row in rows:
         if row["value"] != 0:
-            value = ago(row["value"]) if row["name"] == "uptime" else as_word(row["value"])
-            print(f"{printable(row['name']).ljust(width)}  {value}")
+            print(f"{printable(row['name']).ljust(width)}  {_as_text(**row)}")
+
+
+def _as_text(name: str, value: Any) -> str:
+    if name == "uptime":
+        return ago(value)
+    if name == "time":
+        return datetime.fromtimestamp(value).isoformat(" ", "milliseconds")
+    return as_word(value)
