@@ -249,7 +249,7 @@ class PageRun:
         else:
             commands = list(read_commands(block))
             # With a trap the shell outlives SIGTERM and waits for what it runs.
-            script = ["trap : TERM", *(command for command, _ in commands)]
+            script = ["exec 2>&1", "trap : TERM", *(command for command, _ in commands)]
             child = self._shell("\n".join(script), name)
             expected = commands[-1][1]
         self._background.append((block, child))

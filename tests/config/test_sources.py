@@ -44,6 +44,8 @@ VALUES: dict[str, dict[str, Any]] = {
     "longest_wait": {"file": 1.5, "environment": 2.5, "flag": 0.0},
     "status_leaves": {"file": 10, "environment": 20, "flag": 30},
     "state_file": {"file": "a.json", "environment": "b.json", "flag": "none"},
+    "log_records": {"file": 1, "environment": 2, "flag": 0},
+    "log_bytes": {"file": 1, "environment": 2, "flag": 0},
     "subscriber_bytes": {"file": 1, "environment": 2, "flag": 3},
 }
 PRECEDENCE = [

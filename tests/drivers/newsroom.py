@@ -137,10 +137,10 @@ class StockXSub:
 class StockXPub:
     """A generalXPUB of libzmq's."""
 
-    def __init__(self, endpoints: Endpoints) -> None:
+    def __init__(self, endpoints: Endpoints, linger: int = 0) -> None:
         self.context = zmq.Context()
         self.socket = self.context.socket(zmq.XPUB)
-        self.socket.setsockopt(zmq.LINGER, 0)
+        self.socket.setsockopt(zmq.LINGER, linger)
         self.socket.setsockopt(zmq.SNDHWM, 0)
         self.socket.setsockopt(zmq.XPUB_VERBOSE, 1)
         self.socket.bind(endpoints.generalXPUB)

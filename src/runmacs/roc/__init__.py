@@ -14,17 +14,23 @@ _HOMES = {
     "AsyncRocClient": "asyncclient",
     "Endpoints": "endpoints",
     "RocClient": "client",
+    "RocLogger": "logs",
     "RocServer": "server",
     "RocStatusUpdater": "status.updater",
     "StatusTree": "status.tree",
     "AsyncStatusUpdates": "status.updates",
     "statusUpdateIterator": "status.updates",
+    "initRocLogging": "logs",
+    "log_records": "logstream",
 }
 
 if TYPE_CHECKING:
     from .asyncclient import AsyncRocClient as AsyncRocClient
     from .client import RocClient as RocClient
     from .endpoints import Endpoints as Endpoints
+    from .logs import RocLogger as RocLogger
+    from .logs import initRocLogging as initRocLogging
+    from .logstream import log_records as log_records
     from .server import RocServer as RocServer
     from .status.tree import StatusTree as StatusTree
     from .status.updater import RocStatusUpdater as RocStatusUpdater
@@ -36,10 +42,13 @@ __all__ = [
     "AsyncStatusUpdates",
     "Endpoints",
     "RocClient",
+    "RocLogger",
     "RocServer",
     "RocStatusUpdater",
     "StatusTree",
     "__version__",
+    "initRocLogging",
+    "log_records",
     "statusUpdateIterator",
 ]
 

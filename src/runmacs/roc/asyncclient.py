@@ -162,6 +162,18 @@ class AsyncRocClient:
         timeout = None if call.timeout == self.timeout else call.timeout
         return _member_of(self, call.object_id, path, timeout)
 
+    async def log_level(
+        self,
+        object_id: str,
+        logger: str = "",
+        level: str | int | None = None,
+        timeout: float | None = None,
+    ) -> Any:
+        """Read the level of a logger in an object's server, or set it: `RocClient.log_level`."""
+        args = (logger,) if level is None else (logger, level)
+        name = f"{object_id}!"
+        return await self.call_object(name, "rpc.log_level", args, None, _checked(timeout))
+
     @property
     def address(self) -> str:
         """The broker's address."""

@@ -17,6 +17,7 @@ from ._drivers.statefile import StateFile
 from .config import resolve_broker
 from .core.broker import BrokerCore, Limits
 from .core.dispatch import Dispatcher
+from .core.logkeeper import LogKeeper
 from .core.news import NewsCore
 from .core.sharing import SharedObject
 from .core.statuskeeper import StatusLimits
@@ -89,14 +90,16 @@ class Broker:
         about = {"broker": self.broker_id, "version": mdp.VERSION, "software": __version__}
         traffic = Traffic()
         self._state = None if state_file is None else StateFile(state_file, _logger.warning)
+        keeper = LogKeeper(self._core.limits.log_records, self._core.limits.log_bytes)
         self._news = NewsCore(
             self.broker_id,
             status_limits,
             presence=self._core.presence,
             figures=lambda: monitor.figures(),
             save=self._state.save if self._state else None,
+            logs=keeper,
         )
-        monitor = BrokerMonitor(self._core, self._news, clock, traffic)
+        monitor = BrokerMonitor(self._core, self._news, clock, traffic, keeper)
         shared = SharedObject(monitor, mdp.BROKER_ID.decode())
         self._dispatcher = Dispatcher(shared, about)
         where = endpoints if isinstance(endpoints, Endpoints) else resolve_broker(endpoints)

@@ -153,13 +153,46 @@ class RocClient:
         It is asked over the control lane, so that one that is busy answers too. A stock
         broker knows no such lane, and leaves that unanswered: there it must not be busy.
         """
-        args = (path,) if path else ()
+        return self._on_control(object_id, "rpc.discover", (path,) if path else (), timeout)
+
+    def _on_control(
+        self, object_id: str, method: str, args: tuple[Any, ...], timeout: float | None
+    ) -> Any:
+        """Call over the control lane, and over the ordinary one where there is no other."""
         try:
-            return self.call_object(f"{object_id}!", "rpc.discover", args, {}, timeout)
+            return self.call_object(f"{object_id}!", method, args, {}, timeout)
         except errors.CallTimeout:
             if self._caller.core.broker is not None:
                 raise
-        return self.call_object(object_id, "rpc.discover", args, {}, timeout)
+        return self.call_object(object_id, method, args, {}, timeout)
+
+    def log_level(
+        self,
+        object_id: str,
+        logger: str = "",
+        level: str | int | None = None,
+        timeout: float | None = None,
+    ) -> Any:
+        """Read the level of a logger in an object's server, or set it; also while it is busy.
+
+        Args:
+            object_id: any object that this process shares.
+            logger: its name; "" is the root logger.
+            level: the new level, by name or number as in `logging`; ``"NOTSET"`` lets the
+                logger follow its parents. None changes nothing.
+
+        Returns:
+            ``logger``, ``level`` (its own) and ``effective`` (the one that counts).
+
+        Raises:
+            InvalidParams: there is no such level.
+
+        Example::
+
+            client.log_level("vnir", "camera.driver", "DEBUG")
+        """
+        args = (logger,) if level is None else (logger, level)
+        return self._on_control(object_id, "rpc.log_level", args, timeout)
 
     @property
     def address(self) -> str:

@@ -12,6 +12,7 @@ Rules:
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from types import EllipsisType
 from typing import Any
 
@@ -46,11 +47,14 @@ class RocError(Exception):
         code: the JSON-RPC error code, from ``spec/errors.json``.
         executed: False, True, or None; see the rules of this module.
         data: what else the peer sent with the error, or None.
+        remote_log: what was logged in the call that failed, oldest first; printed, it is
+            the lines. Empty where the server keeps no distributed log.
     """
 
     code: int = -32603
     executed: bool | None = False
     data: Any = None
+    remote_log: Sequence[Any] = ()
 
     def __init__(
         self,

@@ -8,12 +8,18 @@ from dataclasses import asdict
 from typing import Any
 
 from .core.broker import BrokerCore
+from .core.logkeeper import LogKeeper
 from .core.news import NewsCore
 from .core.traffic import Traffic
+from .errors import RocError
 from .wire import statusmsg
 from .wire.forms import Formed
+from .wire.logmsg import parse_level, parse_record
 
 __all__ = ["BrokerMonitor"]
+
+_TEXTS = 2000
+_RECORDS = 500
 
 
 class BrokerMonitor:
@@ -27,8 +33,14 @@ class BrokerMonitor:
     """
 
     def __init__(
-        self, core: BrokerCore, news: NewsCore, clock: Callable[[], float], traffic: Traffic
+        self,
+        core: BrokerCore,
+        news: NewsCore,
+        clock: Callable[[], float],
+        traffic: Traffic,
+        logs: LogKeeper,
     ) -> None:
+        self._logs = logs
         self._core = core
         self._news = news
         self._traffic = traffic
@@ -93,6 +105,49 @@ class BrokerMonitor:
         self._told, self._told_at = stats, now
         objects = sum(entry["state"] != "absent" for entry in self.objects())
         return {**stats, "uptime": round(stats["uptime"], 1), "objects": objects, **rates}
+
+    def log(
+        self,
+        after: int | None = None,
+        n: int = 100,
+        level: str | int | None = None,
+        node: str | list[str] | None = None,
+        text: bool = False,
+    ) -> dict[str, Any]:
+        """The newest log records of all nodes, as far as they are kept; oldest first.
+
+        Args:
+            after: the number after which to begin, from the answer before; 0 is the oldest
+                that is kept, None gives the newest ``n``.
+            n: how many at most; an answer has no more than 500 (2000 as texts), and about
+                half a megabyte.
+            level: the least severe ones, by name or SeverityNumber.
+            node: one node, or several.
+            text: whether to give the records' JSON texts, as their sources wrote them.
+
+        Returns:
+            ``records``; ``after``, to ask with for what follows; ``more``, whether there is
+            more already; ``first`` and ``last``, the numbers of what is kept; ``broker``, an
+            id of the run whose numbers these are.
+        """
+        nodes = [node] if isinstance(node, str) else (node or [])
+        most = max(0, min(n, _TEXTS if text else _RECORDS))
+        page = self._logs.page(after, most, parse_level(level), nodes)
+        if not text:
+            page["records"] = [*filter(None, map(_record, page["records"]))]
+        return {**page, "broker": self._core.broker_id}
+
+    def log_sources(self) -> list[dict[str, Any]]:
+        """Who has sent log records lately: the last beacon of each source, and how long ago
+        it came (``ago``, seconds)."""
+        return self._logs.sources(self._clock())
+
+
+def _record(text: str) -> dict[str, Any] | None:
+    try:
+        return parse_record(text.encode()).as_dict()
+    except RocError:
+        return None
 
 
 def _entry(known: dict[str, Any], offset: float) -> dict[str, Any]:

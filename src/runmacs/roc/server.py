@@ -20,6 +20,7 @@ from .core.selection import Selection
 from .core.sharing import SharedObject
 from .core.worker import WorkerCore
 from .endpoints import Endpoints
+from .loglevels import log_level
 from .wire import mdp
 from .wire.mdp import Properties
 
@@ -180,6 +181,7 @@ class RocServer:
         dispatcher = Dispatcher(
             self._shared, about, lambda: self._serving is not None and self._serving.interrupted
         )
+        dispatcher.log_level = log_level
         core = WorkerCore(self.object_id, properties)
         self._serving = Serving(
             self._ctx, self.endpoints, core, dispatcher, to_stderr, self._on_state

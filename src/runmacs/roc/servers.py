@@ -21,6 +21,7 @@ def run_simple_server(
     hide: str | Iterable[str] | None = None,
     readonly: bool = False,
     on_state: Callable[[str], None] | None = None,
+    log: bool = True,
 ) -> None:
     """Share ``instance`` as ``OBJECT_ID`` until Ctrl-C or SIGTERM, and then return.
 
@@ -36,6 +37,8 @@ def run_simple_server(
             ``127.0.0.1:5555``.
         policy, expose, hide, readonly, on_state: see `RocServer`. Without a policy
             ``ROC_POLICY=standby`` in front of the program makes a standby of it.
+        log: whether to turn on distributed logging, with the object id as the node: see
+            `initRocLogging`.
 
     Raises:
         ObjectIdTaken: another server shares this id already.
@@ -51,6 +54,11 @@ def run_simple_server(
         readonly=readonly,
         on_state=on_state,
     )
+    if log:
+        # Here, so that who wants none does not pay for it.
+        from .logs import initRocLogging
+
+        initRocLogging(OBJECT_ID, server.endpoints)
     with contextlib.suppress(KeyboardInterrupt):
         server.run()
 

@@ -10,8 +10,11 @@ Rules:
 from __future__ import annotations
 
 import inspect
+from contextvars import copy_context
 from types import CoroutineType
 from typing import TYPE_CHECKING, Any
+
+from ..core.running import RUNNING
 
 if TYPE_CHECKING:
     import asyncio
@@ -24,6 +27,7 @@ class Coroutines:
 
     def __init__(self) -> None:
         self._runner: asyncio.Runner | None = None
+        self._context = copy_context()
 
     def run(self, coroutine: CoroutineType[Any, Any, Any]) -> Any:
         """Run it to its end, and return its result. Always in the same thread."""
@@ -33,7 +37,9 @@ class Coroutines:
 
             self._runner = asyncio.Runner()
         try:
-            return self._runner.run(coroutine)
+            # One context for all of them, as the loop has, that knows which call runs.
+            self._context.run(RUNNING.set, RUNNING.get())
+            return self._runner.run(coroutine, context=self._context)
         finally:
             if inspect.getcoroutinestate(coroutine) == inspect.CORO_CREATED:
                 coroutine.close()  # refused, as a loop of the user's runs in this thread

@@ -45,6 +45,7 @@ _PORTION = 64 * 1024
 """Bytes that one feed may give before the next has its turn."""
 
 _DOZE = 0.001
+_LOOK = 0.25
 _TURN = 1.0
 _OPEN_AGAIN = 0.5
 _AT_EXIT = 1.0
@@ -124,6 +125,9 @@ class Publisher:
         self._waker: Waker | None = None
         self._asleep = True
         self._work = False
+        self._parked = False
+        self._bell = threading.Lock()
+        self._bell.acquire()
         self._link: PublishingLink | None = None
         self._gate: Gate | None = None
         self._farewells: list[_Farewell] = []
@@ -144,7 +148,7 @@ class Publisher:
         """Send what this feed has from now on."""
         with self._lock:
             self._orders.append(feed)
-        self._ring()
+        self._summon()
 
     def detach(self, feed: Feed, linger: float = 0.0) -> None:
         """Send what this feed has, and then know it no more.
@@ -160,7 +164,7 @@ class Publisher:
             return
         farewell = _Farewell(feed, clock() + (linger or _AT_EXIT))
         self._orders.append(farewell)
-        self._ring()
+        self._summon()
         if linger and thread is not threading.current_thread() and not sys.is_finalizing():
             farewell.done.wait(max(0.0, farewell.deadline - clock()) + 0.1)
 
@@ -170,11 +174,23 @@ class Publisher:
             return None
         farewell = _Farewell(None, deadline)
         self._orders.append(farewell)
-        self._ring()
+        self._summon()
         return farewell
 
     def _ring(self) -> None:
         """End the thread's rest, or begin a thread."""
+        if not self._parked:
+            self._summon()
+            return
+        try:  # with less ado than contextlib.suppress, which costs more than the rest
+            self._bell.release()
+        except RuntimeError:
+            return  # somebody else was quicker
+
+    def _summon(self) -> None:
+        """The same, however it rests."""
+        with contextlib.suppress(RuntimeError):
+            self._bell.release()
         waker = self._waker
         if waker is not None:
             waker.wake()
@@ -371,19 +387,29 @@ class Publisher:
     # ---- rest
 
     def _rest(self, sent: bool) -> None:
-        """Wait for the connection, for what is due, and for `wake` if that helps."""
+        """Wait for the connection, for what is due, and for `wake` if that helps.
+
+        With nothing under way it waits for a bell, not for descriptors, and looks at those
+        a few times a second: who rings a bell keeps Python's global lock, and need not wait
+        for this thread to give it back.
+        """
         link = self._link
         timeout = self._until_due(clock())
         ready_to_send = link is not None and link.up and link.queued < _ROOM
         if sent and ready_to_send:
             timeout = _DOZE if self._all_empty() else 0.0
         elif ready_to_send or self._departed:
+            self._parked = link is None or not link.queued
             self._asleep = True
             if self._work:
                 timeout = 0.0
         if self._orders:
             timeout = 0.0
-        self._wait(timeout)
+        if self._parked:
+            self._bell.acquire(timeout=min(timeout, _LOOK))
+            self._parked = False
+        else:
+            self._wait(timeout)
         self._asleep = False
 
     def _wait(self, timeout: float) -> None:

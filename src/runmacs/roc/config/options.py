@@ -242,6 +242,18 @@ OPTIONS: Final = _by_name(
         "FILE",
     ),
     Option(
+        "log_records",
+        50_000,
+        "how many of the newest log records are kept for who looks late",
+        "N",
+    ),
+    Option(
+        "log_bytes",
+        64 * 1024 * 1024,
+        "how many bytes the kept log records may take; the oldest go first",
+        "N",
+    ),
+    Option(
         "subscriber_bytes",
         8 * 1024 * 1024,
         "how many bytes of publications may wait for a subscriber; it does not get what comes then",

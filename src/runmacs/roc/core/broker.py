@@ -50,6 +50,8 @@ class Limits:
     """Seconds that a call without a time to live may wait."""
     longest_wait: float = 3600.0
     """Seconds that any call may wait, whatever its time to live."""
+    log_records: int = 50_000
+    log_bytes: int = 64 * 1024 * 1024
     subscriber_bytes: int = 8 * 1024 * 1024
     """Bytes of publications that may wait for a subscriber; what comes then it does not get."""
 

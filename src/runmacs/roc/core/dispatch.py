@@ -15,6 +15,7 @@ Rules:
 
 from __future__ import annotations
 
+import functools
 import itertools
 from collections.abc import Callable, Sequence
 from types import CoroutineType
@@ -38,12 +39,13 @@ from ..wire.values import Buffer, decode_arguments, encode_value
 from .kept import SIGN
 from .members import brief
 from .raised import facts_of, message_of
+from .running import RUNNING, RunningCall, texts_of
 from .sharing import ArgumentsRefused, MemberRefused, Refusal, SharedObject
 from .special import SPECIAL
 
 __all__ = ["Dispatcher"]
 
-_CONTROL_METHODS = ("rpc.ping", "rpc.discover")
+_CONTROL_METHODS = ("rpc.ping", "rpc.discover", "rpc.log_level")
 _ON_MEMBERS = ("rpc.get", "rpc.set", "rpc.special")
 
 
@@ -73,9 +75,12 @@ class Dispatcher:
     Attributes:
         run_coroutine: runs what an ``async def`` method gives, and returns its result;
             None where there is nobody to do so.
+        log_level: reads and sets the level of a logger of this process; None where there is
+            no logging.
     """
 
     run_coroutine: Callable[[CoroutineType[Any, Any, Any]], object] | None = None
+    log_level: Callable[[str, str | int | None], object] | None = None
 
     def __init__(
         self,
@@ -115,6 +120,15 @@ class Dispatcher:
         return [encode_responses(reply.answers, body.batch), *reply.buffers]
 
     def _execute(self, request: Request, received: Sequence[Buffer], reply: _Reply) -> bytes | None:
+        token = RUNNING.set(RunningCall(request.roc.call))
+        try:
+            return self._carry_out(request, received, reply)
+        finally:
+            RUNNING.reset(token)
+
+    def _carry_out(
+        self, request: Request, received: Sequence[Buffer], reply: _Reply
+    ) -> bytes | None:
         try:
             result = self._prepare(request, received)()
             if type(result) is CoroutineType:
@@ -187,10 +201,21 @@ class Dispatcher:
         if method == "rpc.discover":
             names = _strings(method, args, kwargs, len(args[:1]))
             return lambda: self.shared.describe(*names)
+        if method == "rpc.log_level" and self.log_level is not None:
+            logger, *levels = _expect_one_or_two(method, args, kwargs)
+            _strings(method, [logger], {}, 1)
+            return functools.partial(self._log_level, logger, *levels)
         if method == "rpc.ping":
             return lambda: self.about
         message = f"{self.shared.object_id}: {method!r} is not a method of the protocol."
         raise MemberRefused(message)
+
+    def _log_level(self, logger: str, level: Any = None) -> object:
+        assert self.log_level is not None
+        try:
+            return self.log_level(logger, level)
+        except (TypeError, ValueError) as error:
+            raise ArgumentsRefused(f"{self.shared.object_id}: {error}") from None
 
     def _arguments(
         self, request: Request, received: Sequence[Buffer]
@@ -258,6 +283,9 @@ class Dispatcher:
             "method": self._member(request),
             **(data if isinstance(data, dict) else {}),
         }
+        running = RUNNING.get()
+        if executed is not False and running is not None and running.log:
+            facts["log"] = texts_of(running.log)
         return encode_error(request.reply_id, code, message, facts)
 
 
@@ -275,6 +303,12 @@ def _first_names(params: msgspec.Raw) -> list[str]:
 def _expect(method: str, args: Sequence[Any], kwargs: dict[str, Any], count: int) -> Sequence[Any]:
     if kwargs or len(args) != count:
         raise ArgumentsRefused(f"{method} takes {count} positional parameters.")
+    return args
+
+
+def _expect_one_or_two(method: str, args: Sequence[Any], kwargs: dict[str, Any]) -> Sequence[Any]:
+    if kwargs or not 1 <= len(args) <= 2:
+        raise ArgumentsRefused(f"{method} takes one or two positional parameters.")
     return args
 
 

@@ -19,6 +19,7 @@ from typing import Any
 
 from ..wire import statusmsg
 from ..wire.statusmsg import path_problem, reserved
+from .logkeeper import LogKeeper
 from .statuskeeper import Message, Saved, StatusKeeper, StatusLimits
 
 __all__ = ["NewsCore"]
@@ -40,6 +41,7 @@ class NewsCore:
         presence: what is known of the object with an id; None when nobody serves it.
         figures: the broker's own figures.
         save: takes the tree now and then; returns how many seconds later the next time is.
+        logs: keeps log records.
     """
 
     def __init__(
@@ -50,7 +52,9 @@ class NewsCore:
         presence: Callable[[str], Facts | None] = lambda object_id: None,
         figures: Callable[[], Facts] = dict,
         save: Callable[[Saved], float] | None = None,
+        logs: LogKeeper | None = None,
     ) -> None:
+        self.logs = logs or LogKeeper()
         self.status = StatusKeeper(broker_id, limits)
         self._presence = presence
         self._figures = figures
@@ -68,10 +72,13 @@ class NewsCore:
             self.status.on_update(frames, now, out)
         elif topic.startswith(statusmsg.BEACON):
             self.status.on_beacon(frames, now, out)
+            self.logs.hear(frames, now)
             out.append(frames)
         elif topic.startswith(_OURS):
             self.status.on_reserved()
         else:
+            if topic.startswith(b"log."):
+                self.logs.keep(frames, now)
             out.append(frames)
 
     def on_subscribed(self, topic: bytes, now: float, out: list[Message]) -> None:

@@ -22,11 +22,13 @@ import msgspec
 
 from .. import errors
 from ..wire.jsonrpc import PARSE_ERROR, ErrorObject, Response
+from ..wire.logmsg import Record, parse_record
+from ..wire.logtext import as_text
 from ..wire.values import Buffer, decode_value
 from .call import Call
 from .raised import BUILTIN_ATTRIBUTES
 
-__all__ = ["error_of", "result_of"]
+__all__ = ["RemoteLog", "error_of", "result_of"]
 
 _STEERING = (StopIteration, StopAsyncIteration)
 _BY_CODE: dict[int, type[errors.RocError]] = {
@@ -54,6 +56,30 @@ _NOT_EXECUTED = (
     errors.ObjectIdTaken.code,
     errors.QueueFull.code,
 )
+
+
+class RemoteLog(tuple[Record, ...]):
+    """The records of one call; as text, one line for each."""
+
+    __slots__ = ()
+
+    @classmethod
+    def of(cls, data: dict[str, Any]) -> RemoteLog:
+        """What an error's data says of the log; what is no record is left out."""
+        texts = data.get("log")
+        return cls(filter(None, map(_record, texts if isinstance(texts, list) else [])))
+
+    def __str__(self) -> str:
+        return "\n".join(map(as_text, self))
+
+
+def _record(text: object) -> Record | None:
+    try:
+        return parse_record(text.encode()) if isinstance(text, str) else None
+    except (errors.RocError, UnicodeEncodeError):
+        return None
+
+
 _remote_kinds: dict[type[Exception] | None, type[errors.RemoteError]] = {None: errors.RemoteError}
 
 
@@ -105,7 +131,9 @@ def error_of(error: ErrorObject, call: Call) -> errors.RocError:
     if kind is errors.CallError and not message.startswith((f"{name}.", f"{name}:", f"{name} ")):
         message = f"{call.name}: {message}"
     executed = _executed(data, False if error.code in _NOT_EXECUTED else None)
-    return kind(message, code=error.code, executed=executed, data=data)
+    found = kind(message, code=error.code, executed=executed, data=data)
+    found.remote_log = RemoteLog.of(data)
+    return found
 
 
 def _executed(data: dict[str, Any], otherwise: bool | None) -> bool | None:
@@ -132,6 +160,7 @@ def _remote(message: str, data: dict[str, Any]) -> errors.RemoteError:
     error.remote_args = tuple(args) if isinstance(args, list) else ()
     error.remote_attributes = attributes if isinstance(attributes, dict) else {}
     error.remote_traceback = str(data.get("traceback", ""))
+    error.remote_log = RemoteLog.of(data)
     _fill_in(error)
     if error.remote_traceback:
         where = f"{data.get('object')}, {data.get('host')}, pid {data.get('pid')}"
