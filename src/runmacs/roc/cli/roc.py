@@ -24,6 +24,7 @@ __all__ = ["SUBCOMMANDS", "main"]
 
 SUBCOMMANDS: Final = {
     "share": "Share anything that can be imported, with no code written.",
+    "web": "Show logs, status and objects in a browser, and serve programs that speak HTTP.",
 }
 """The subcommands, and what each does; a test holds these lines to the commands' own."""
 
