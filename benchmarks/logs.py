@@ -130,7 +130,8 @@ def emit(how: str, rate: float, seconds: float, path: str) -> None:
             times.append(clock() - at)
             made += 1
     took = clock() - began
-    handler.flush()
+    while handler_roc is not None and handler_roc.unsent:
+        handler.flush()
     dropped = 0 if handler_roc is None else handler_roc.dropped
     handler.close()
     if listener is not None:
@@ -175,7 +176,7 @@ def disk(rate: float, seconds: float) -> None:
             time.sleep(1.0)
             began = time.perf_counter()
             found = storm("roc", rate / PROCESSES, seconds, folder)
-            wait_for(lambda: settled(target))
+            wait_for(lambda: settled(target), 20.0)
             took = time.perf_counter() - began
             usage = resources(dump.pid)
         written, lost = counted(target)
@@ -195,7 +196,7 @@ def wait_for(condition: Callable[[], bool], timeout: float = 60.0) -> None:
 def settled(target: Path) -> bool:
     """Whether nothing was written for a while."""
     files = [*target.glob("*.jsonl")]
-    return bool(files) and max(file.stat().st_mtime for file in files) < time.time() - 1.0
+    return bool(files) and max(file.stat().st_mtime for file in files) < time.time() - 4.0
 
 
 def resources(pid: int) -> str:
@@ -229,7 +230,7 @@ def storms(rate: float, seconds: float) -> None:
             time.sleep(1.0)
             found = storm("roc", rate / PROCESSES, seconds, folder)
             print(f"storm, RocLogger, {rate:,.0f}/s asked for: {shown(found)}")
-            wait_for(lambda: settled(target))
+            wait_for(lambda: settled(target), 20.0)
         written, lost = counted(target)
         made = sum(one["made"] for one in found)
         print(f"      written {written} + told as lost {lost} = {written + lost} of {made}")

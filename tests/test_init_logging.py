@@ -141,12 +141,13 @@ def test_a_short_program_without_a_broker_ends_at_once(spawn: Spawner, nowhere: 
         from runmacs.roc import initRocLogging
 
         began = time.monotonic()
-        initRocLogging()
+        initRocLogging("short")
         logging.warning("x")
         """,
         env=env(nowhere),
     )
     assert child.wait(5) == 0
+    assert child.stderr == "x\nshort: 1 log record was not sent to the broker in time.\n"
 
 
 def test_a_forked_child_is_a_source_of_its_own(spawn: Spawner, broker: Endpoints) -> None:

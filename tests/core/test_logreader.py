@@ -47,6 +47,7 @@ class Link:
         self.broker = "b1"
 
     def up(self) -> Link:
+        self.out.clear()
         self.core.link_up(self.now, self.out)
         return self
 
@@ -55,11 +56,20 @@ class Link:
             self.keeper.keep(frames, self.now)
         else:
             self.keeper.hear(frames, self.now)
-        if arrives:
+        if arrives and self.hears(frames[0]):
             self.core.on_frames(frames, self.now, self.out)
             self.core.check()
 
+    def hears(self, topic: bytes) -> bool:
+        """Whether the reader has subscribed to this, for all that it has said."""
+        heard: dict[bytes, int] = {}
+        for (message,) in self.out:
+            heard[message[1:]] = message[0]
+        return any(on and topic.startswith(prefix) for prefix, on in heard.items())
+
     def page(self) -> bool:
+        if self.core.next_deadline() is not None:
+            self.core.tick(self.now, self.out)
         wanted = self.core.wanted()
         if wanted is None:
             return False
@@ -88,6 +98,8 @@ def test_it_subscribes_to_what_it_wants() -> None:
     link = Link(least=17, nodes=["vnir"]).up()
     assert [b"\x01log.17.vnir.="] in link.out
     assert [b"\x01beacon."] in link.out
+    assert link.hears(b"log.24.vnir.=")
+    assert not link.hears(b"log.13.vnir.=")
     assert not any(frames[0].startswith(b"\x01log.09") for frames in link.out)
 
 
@@ -114,6 +126,27 @@ def test_a_hole_that_the_broker_can_fill_is_no_loss() -> None:
     link.publish(node.record())
     assert link.read() == ["s1/20/2", "s1/20/3"]
     assert link.core.lost == 0
+
+
+def test_who_has_holes_does_without_the_stream_until_it_is_up_to_date() -> None:
+    link, node = Link().up(), Node()
+    link.publish(node.record())
+    link.read()
+    for _ in range(3000):
+        link.publish(node.record(), arrives=False)
+    link.publish(node.record())
+    assert link.core.state == "pulling"
+    assert link.page()
+    assert not link.hears(b"log.09.vnir.=")
+    link.publish(node.record())
+    while link.core.state == "pulling":
+        assert link.page()
+    link.publish(node.record())  # nobody hears it: it is in the pages
+    assert link.page()
+    assert link.hears(b"log.09.vnir.=")
+    link.publish(node.record())
+    assert link.read() == [f"s1/20/{n}" for n in range(2, 3006)]
+    assert (link.core.state, link.core.lost) == ("live", 0)
 
 
 def test_a_hole_that_stays_is_a_loss() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+import zmq
 
 from drivers.newsroom import Desk
 from processes import Spawner, start_broker
@@ -54,3 +55,21 @@ def test_news_on_a_system_without_epoll_and_kqueue(
         assert desk.reader.events == ["up", "down", "up"]
         assert desk.feed.events == ["up", "down", "up"]
     broker.stop()
+
+
+def test_a_look_for_changes_swallows_no_message() -> None:
+    """In inproc a look at the socket's state may take the edge that tells of a message."""
+    with zmq.Context() as ctx, ctx.socket(zmq.DEALER) as peer:
+        where = Endpoints("lab", 5555, "inproc")
+        peer.bind(where.rocBroker)
+        link = open_link(ctx, where)
+        assert list(link.changes(0.0)) == [True]
+        link.send([b"hello"])
+        assert peer.recv() == b"hello"
+        for _ in range(100):
+            while link.readable():
+                link.receive()
+            peer.send(b"answer")
+            assert list(link.changes(0.0)) == []
+            assert link.readable()
+        link.close()

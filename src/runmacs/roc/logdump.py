@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 __all__ = ["LogDump"]
 
 _TURN: Final = 0.25
+_GATHER: Final = 0.02
+_MANY: Final = 500
 _NEVER: Final = Rotation()
 _ALL: Final = Keep()
 
@@ -107,7 +109,10 @@ class LogDump:
         """Write until `stop`."""
         try:
             while not self._stopping:
-                self._write(self._stream.read(_TURN))
+                records = self._stream.read(_TURN)
+                self._write(records)
+                if 0 < len(records) < _MANY:
+                    time.sleep(_GATHER)  # a few large portions cost less than many small ones
         except Closed:
             pass
         finally:

@@ -128,16 +128,27 @@ class RocLogger(logging.Handler):
             time.sleep(0.002)
 
     def close(self) -> None:
-        """Send what there is, which may take 1 s if there is a broker, and stop."""
+        """Send what there is, which may take 1 s if there is a broker, and stop.
+
+        What could not be sent is told on stderr.
+        """
         if self._open:
             self._open = False
             self._publisher.detach(self._source, _FLUSH)
+            if self.unsent:
+                what = "log record was" if self.unsent == 1 else "log records were"
+                say_once(f"{self.node}: {self.unsent} {what} not sent to the broker in time.")
         super().close()
 
     @property
     def dropped(self) -> int:
         """How many records had no room in the queue so far."""
         return self._source.dropped
+
+    @property
+    def unsent(self) -> int:
+        """How many records wait now."""
+        return self._source.waiting
 
     @property
     def connected(self) -> bool:

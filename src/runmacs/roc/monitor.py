@@ -18,7 +18,7 @@ from .wire.logmsg import parse_level, parse_record
 
 __all__ = ["BrokerMonitor"]
 
-_TEXTS = 2000
+_TEXTS = 2500
 _RECORDS = 500
 
 
@@ -119,8 +119,8 @@ class BrokerMonitor:
         Args:
             after: the number after which to begin, from the answer before; 0 is the oldest
                 that is kept, None gives the newest ``n``.
-            n: how many at most; an answer has no more than 500 (2000 as texts), and about
-                half a megabyte.
+            n: how many at most; an answer has no more than 500 (2500 as texts), and about
+                one megabyte.
             level: the least severe ones, by name or SeverityNumber.
             node: one node, or several.
             text: whether to give the records' JSON texts, as their sources wrote them.

@@ -25,13 +25,14 @@ import sys
 import threading
 import weakref
 from collections import deque
-from typing import Any, Protocol
+from typing import Any
 
 import zmq
 
 from ..endpoints import Endpoints
 from .clock import now as clock
 from .dialing import check_transport
+from .feeds import Farewell, Feed
 from .forking import keep, register, run_in_child
 from .gates import Gate, Waker
 from .interrupts import leave_signals_to_others
@@ -49,45 +50,6 @@ _LOOK = 0.25
 _TURN = 1.0
 _OPEN_AGAIN = 0.5
 _AT_EXIT = 1.0
-
-
-class Feed(Protocol):
-    """What is to be published. An automaton, guarded by its own lock if others use it too.
-
-    The publisher's thread calls it, and holds no lock meanwhile. It may raise nothing: one
-    that does is asked no more.
-    """
-
-    def link_up(self, now: float) -> None:
-        """The broker takes messages from now on."""
-
-    def link_down(self, now: float) -> None:
-        """It does no longer; what was taken last may be lost."""
-
-    def take(self, now: float, room: int) -> list[list[bytes]]:
-        """Messages to send now, of about ``room`` bytes at most; [] when there is nothing."""
-
-    def next_deadline(self) -> float | None:
-        """When `take` should be asked, though nobody called `Publisher.wake`."""
-
-    def empty(self) -> bool:
-        """Whether nothing waits to be sent; who closes lingers until then."""
-
-    def on_fork(self) -> None:
-        """In a child: it is another source, and what waited is sent by the parent.
-
-        Only this thread is left: take no lock, make new ones. It is told of a link later.
-        """
-
-
-class _Farewell:
-    """Somebody waits until all was sent: for one feed, which is to be detached then, or all."""
-
-    def __init__(self, feed: Feed | None, deadline: float) -> None:
-        self.feed = feed
-        self.deadline = deadline
-        self.rounds: int | None = None
-        self.done = threading.Event()
 
 
 def open_publisher(ctx: zmq.Context[Any] | None, endpoints: Endpoints) -> Publisher:
@@ -120,7 +82,7 @@ class Publisher:
 
     def _begin_anew(self) -> None:
         self._lock = threading.Lock()
-        self._orders: deque[Feed | _Farewell] = deque()
+        self._orders: deque[Feed | Farewell] = deque()
         self._thread: threading.Thread | None = None
         self._waker: Waker | None = None
         self._asleep = True
@@ -130,7 +92,7 @@ class Publisher:
         self._bell.acquire()
         self._link: PublishingLink | None = None
         self._gate: Gate | None = None
-        self._farewells: list[_Farewell] = []
+        self._farewells: list[Farewell] = []
         self._departed = False
         self._open_at = 0.0
 
@@ -162,17 +124,17 @@ class Publisher:
         if thread is None:  # nothing was begun: a forked child, or the end of the process
             self._feeds = [other for other in self._feeds if other is not feed]
             return
-        farewell = _Farewell(feed, clock() + (linger or _AT_EXIT))
+        farewell = Farewell(feed, clock() + (linger or _AT_EXIT))
         self._orders.append(farewell)
         self._summon()
         if linger and thread is not threading.current_thread() and not sys.is_finalizing():
             farewell.done.wait(max(0.0, farewell.deadline - clock()) + 0.1)
 
-    def begin_farewell(self, deadline: float) -> _Farewell | None:
+    def begin_farewell(self, deadline: float) -> Farewell | None:
         """Send all that there is until then: the process ends."""
         if self._thread is None:
             return None
-        farewell = _Farewell(None, deadline)
+        farewell = Farewell(None, deadline)
         self._orders.append(farewell)
         self._summon()
         return farewell
@@ -241,7 +203,7 @@ class Publisher:
     def _take_orders(self, now: float) -> None:
         while self._orders:
             order = self._orders.popleft()
-            if isinstance(order, _Farewell):
+            if isinstance(order, Farewell):
                 self._farewells.append(order)
                 if self._link is not None:
                     order.rounds = self._link.rounds
@@ -369,7 +331,7 @@ class Publisher:
     def _is_flushed(self) -> bool:
         return self._link is None or not self._link.queued
 
-    def _is_hopeless(self, farewell: _Farewell, now: float) -> bool:
+    def _is_hopeless(self, farewell: Farewell, now: float) -> bool:
         """It has had its time, or an attempt to reach the broker was in vain."""
         if now >= farewell.deadline:
             return True
@@ -380,7 +342,7 @@ class Publisher:
 
     def _release_all(self) -> None:
         for order in [*self._farewells, *self._orders]:
-            if isinstance(order, _Farewell):
+            if isinstance(order, Farewell):
                 order.done.set()
         self._farewells.clear()
 
@@ -442,12 +404,10 @@ class Publisher:
         if self._waker is not None:
             self._waker.close()
         for order in self._orders:
-            if not isinstance(order, _Farewell):
+            if not isinstance(order, Farewell):
                 self._feeds = [*self._feeds, order]
         leaving = [
-            order.feed
-            for order in [*self._orders, *self._farewells]
-            if isinstance(order, _Farewell)
+            order.feed for order in [*self._orders, *self._farewells] if isinstance(order, Farewell)
         ]
         self._feeds = [feed for feed in self._feeds if feed not in leaving]
         self._given = None  # it is the parent's, too

@@ -233,8 +233,8 @@ class ZmqLink:
 
     def changes(self, now: float) -> Sequence[bool]:
         """The connection's ups (True) and downs (False) since the last time."""
-        if self.monitor is None and not self.socket.getsockopt(_EVENTS) & _POLLOUT:  # type: ignore[operator]
-            self._connect_again()
+        if self.monitor is None:
+            self._look_at_inproc()
         if self._inproc_changes:
             changes, self._inproc_changes = self._inproc_changes, []
             return changes
@@ -249,6 +249,14 @@ class ZmqLink:
                 return changes
             event = struct.unpack("=hi", message[0])[0]
             changes.append(event == _UP)
+
+    def _look_at_inproc(self) -> None:
+        """Whether there is a connection still. The look may swallow the descriptor's edge."""
+        events: int = self.socket.getsockopt(_EVENTS)  # type: ignore[assignment]
+        if events & _POLLIN:
+            self._quiet = False
+        if not events & _POLLOUT:
+            self._connect_again()
 
     @property
     def closed(self) -> bool:

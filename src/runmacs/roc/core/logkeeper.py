@@ -24,7 +24,7 @@ __all__ = ["BYTES", "PAGE_BYTES", "RECORDS", "LogKeeper"]
 
 RECORDS: Final = 50_000
 BYTES: Final = 64 * 1024 * 1024
-PAGE_BYTES: Final = 512 * 1024
+PAGE_BYTES: Final = 1024 * 1024
 """How many bytes of records one answer has, or little more."""
 _TOPICS: Final = 10_000
 _SOURCES: Final = 2000

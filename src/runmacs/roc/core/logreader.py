@@ -2,7 +2,9 @@
 
 States::
 
-    down ──link up──> catching ──no page is left──> live ──a hole──> catching
+    down ──link up──> catching ──no page is left──> live ──a hole──> pulling
+                         ^                                              |
+                         └───────────────no page is left────────────────┘
 
 Rules:
 
@@ -11,6 +13,8 @@ Rules:
   number.
 * A record is known by source, severity and number. One that is not above the last is a
   double. A hole is first looked for among the kept records; what is not there is lost.
+* Who is too slow for the stream has holes. It does without the stream then, and pulls pages
+  until there are no more: they cost half as much, and wait until they are asked for.
 * Beacons tell of holes at the end.
 * Of a source that is older than this reader nothing is missed that came before.
 * A record without a number (from a program that is not ours) is a double if one of the same
@@ -32,7 +36,7 @@ __all__ = ["Item", "LogReaderCore"]
 
 Item: TypeAlias = "Record | Lost"
 
-_PAGE: Final = 2000
+_PAGE: Final = 2500
 _WAITING: Final = 16 * 1024 * 1024
 _SOURCES: Final = 5000
 _UNNUMBERED: Final = 10_000
@@ -99,6 +103,8 @@ class LogReaderCore:
         self.malformed = 0
         self.lost = 0
         self.state = "down"
+        self._pending: list[bytes] = []
+        """Subscriptions to begin or to end."""
         self._least = least
         self._nodes = tuple(nodes)
         self._history = history
@@ -151,8 +157,9 @@ class LogReaderCore:
 
     def link_up(self, now: float, out: list[Any]) -> None:
         """A connection stands: subscribe, and catch up."""
-        topics = [*prefixes(self._least, self._nodes), b"beacon."]
-        out.extend([b"\x01" + topic] for topic in topics)
+        self._pending.clear()
+        out.append([b"\x01beacon."])
+        out.extend([topic] for topic in self._topics(b"\x01"))
         if self._first_up is None:
             self._first_up = now
         self._catch_up()
@@ -160,22 +167,39 @@ class LogReaderCore:
     def link_down(self, now: float) -> None:
         """The connection is gone; what waited is still good."""
         self._go_live(now)
+        self._pending.clear()
         self.state = "down"
 
     def _catch_up(self) -> None:
         self._beacons = None
         self.state = "catching" if self._history != 0 else "live"
 
+    def _topics(self, what: bytes) -> list[bytes]:
+        return [what + topic for topic in prefixes(self._least, self._nodes)]
+
+    def _pull(self, frames: Sequence[bytes]) -> None:
+        """There is a hole before this message: look for what belongs there."""
+        self.state = "pulling"
+        self._pending += self._topics(b"\x00")
+        self._wait(frames)
+
+    def _pulled(self) -> None:
+        """No page is left: subscribe again, and catch up with what came meanwhile."""
+        self._pending += self._topics(b"\x01")
+        self._catch_up()
+
     def on_frames(self, frames: Sequence[bytes], now: float, out: list[Any]) -> None:
         """A message came. Never raises."""
-        if self.state != "catching":
-            if len(frames) != 2 or not self._is_next(frames):
-                self._on_message(frames, now)
-            return
+        if self.state == "catching":
+            self._wait(frames)
+            if frames and frames[0].startswith(b"beacon."):
+                self._on_beacon(frames, now, numbers=False)
+        elif self.state != "pulling" and (len(frames) != 2 or not self._is_next(frames)):
+            self._on_message(frames, now)
+
+    def _wait(self, frames: Sequence[bytes]) -> None:
         self._waiting.append(frames)
         self._waiting_bytes += sum(map(len, frames))
-        if frames and frames[0].startswith(b"beacon."):
-            self._on_beacon(frames, now, numbers=False)
         if self._waiting_bytes > _WAITING:
             # The broker has kept them, and the pages are still to come; else there is a hole.
             self._waiting.clear()
@@ -196,19 +220,21 @@ class LogReaderCore:
         return True
 
     def tick(self, now: float, out: list[Any]) -> None:
-        """Nothing is due by itself."""
+        """Subscribe to what is to be subscribed to, and end the rest."""
+        out.extend([topic] for topic in self._pending)
+        self._pending.clear()
 
     def next_deadline(self) -> float | None:
-        """Nothing is due by itself."""
-        return None
+        """When `tick` should come."""
+        return 0.0 if self._pending else None
 
     # ---- what the broker has kept
 
     def wanted(self) -> tuple[str, dict[str, Any]] | None:
         """What to ask the broker now, if anything: a method of `roc.broker`, and arguments."""
-        if self.state != "catching":
+        if self.state not in ("catching", "pulling") or self._pending:
             return None
-        if self._beacons is None:
+        if self._beacons is None and self.state == "catching":
             return "log_sources", {}
         nodes = list(self._nodes) or None
         arguments = {"level": self._least, "node": nodes, "text": True}
@@ -218,12 +244,12 @@ class LogReaderCore:
 
     def on_answer(self, answer: Any, now: float) -> None:
         """The broker's answer to what was wanted; whatever it is."""
-        if self.state != "catching":
-            return
-        if self._beacons is None:
+        if self.state == "pulling":
+            self._on_page(answer, now)
+        elif self.state == "catching" and self._beacons is None:
             # Asked before the pages: what it tells of is in them, or lost.
             self._beacons = [_aged(found) for found in answer] if isinstance(answer, list) else []
-        else:
+        elif self.state == "catching":
             self._on_page(answer, now)
 
     def _on_page(self, page: Any, now: float) -> None:
@@ -231,7 +257,7 @@ class LogReaderCore:
             texts, after, more = page["records"], int(page["after"]), bool(page["more"])
             broker = str(page.get("broker", ""))
         except (TypeError, KeyError, ValueError, AttributeError):
-            self._go_live(now)
+            self.on_no_answer(now)
             return
         if broker != self._broker:
             self._broker = broker
@@ -244,10 +270,15 @@ class LogReaderCore:
         stuck = self._after is not None and after <= self._after
         self._after = after
         if not more or stuck:
-            self._go_live(now)
+            if self.state == "pulling":
+                self._pulled()
+            else:
+                self._go_live(now)
 
     def on_no_answer(self, now: float) -> None:
         """The broker keeps none, or does not answer."""
+        if self.state == "pulling":
+            self._pulled()
         self._go_live(now)
 
     def _go_live(self, now: float) -> None:
@@ -283,8 +314,7 @@ class LogReaderCore:
             known = self._sources.get(record.resource.source)
             last = None if known is None else known.last.get(record.severity)
             if last is not None and record.n > last + 1:
-                self._catch_up()
-                self.on_frames(frames, now, [])
+                self._pull(frames)
                 return True
         self._take(record, now, live=True)
         return False
@@ -358,8 +388,7 @@ class LogReaderCore:
         last = known.last
         holes = [at for at, n in sent.items() if at in last and n > last[at]]
         if holes and self._may_heal():
-            self._catch_up()
-            self.on_frames(frames, now, [])
+            self._pull(frames)
             return
         for severity in range(self._least, _MOST + 1):
             n = sent.get(severity, 0)
@@ -406,8 +435,9 @@ class LogReaderCore:
 
     def check(self) -> None:
         """Every invariant."""
-        assert self.state in ("down", "catching", "live")
-        assert not self._waiting or self.state == "catching"
+        assert self.state in ("down", "catching", "live", "pulling")
+        assert not self._waiting or self.state in ("catching", "pulling")
+        assert not self._pending or self.state != "down"
         assert self._waiting_bytes == sum(sum(map(len, frames)) for frames in self._waiting)
         assert len(self._sources) <= _SOURCES
         assert len(self._unnumbered) <= _UNNUMBERED

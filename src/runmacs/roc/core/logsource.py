@@ -8,7 +8,7 @@ Rules:
 * A beacon goes out with the first message of a connection, soon after each record, and else
   once a second. It names the last number of each severity that has been passed on or given
   up, so that a loss at the end is seen too; nothing is empty before it has.
-* The first record after a silence goes at once. Those that follow within 5 ms are gathered:
+* The first record after a silence goes at once. Those that follow within 10 ms are gathered:
   in a storm many go together, and whoever logs wakes the publisher once for all of them.
 * `put` may be called by any thread, by a signal handler and by a finaliser that interrupt
   it: the lock is the caller's to choose, and must be re-entrant.
@@ -32,7 +32,7 @@ BYTES: Final = 16 * 1024 * 1024
 """How many bytes they may take, roughly."""
 BEACON: Final = 1.0
 _SOON: Final = 0.05
-_GATHER: Final = 0.005
+_GATHER: Final = 0.01
 _MUCH: Final = 32 * 1024
 _OVERHEAD: Final = 400
 _WARNING: Final = 30
@@ -103,6 +103,11 @@ class LogSource:
                 return False
             self._awake = True
             return True
+
+    @property
+    def waiting(self) -> int:
+        """How many records wait to be taken."""
+        return len(self._queue)
 
     def give_up(self, severity: int) -> None:
         """A record could not be taken: it is counted like one that was dropped."""

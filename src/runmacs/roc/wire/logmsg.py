@@ -153,7 +153,8 @@ def parse_record(text: bytes, topic: bytes | None = None) -> Record:
     """
     try:
         record = _record.decode(text)
-        text.decode()  # where nobody looked, there may be what is no UTF-8
+        if not text.isascii():
+            text.decode()  # where nobody looked, there may be what is no UTF-8
     except _DIFFICULT as error:
         raise RemoteProtocolError(f"this is no log record: {error}") from None
     if not 1 <= record.severity <= _MOST or record.n < 0:
