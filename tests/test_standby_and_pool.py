@@ -158,6 +158,17 @@ def test_a_pool_shares_the_load(serve: Callable[..., Child], client: RocClient) 
     assert min(served.values()) >= 10
 
 
+def test_a_pool_shares_the_load_of_one_caller(
+    serve: Callable[..., Child], client: RocClient
+) -> None:
+    """A proxy that is made anew for each call does not ask each time what it calls."""
+    servers = [serve("pool") for _ in range(2)]
+    wait_for_states(client, dict.fromkeys([server.pid for server in servers], "serving"))
+    served = Counter(client["worker"].pid() for _ in range(20))
+    assert set(served) == {server.pid for server in servers}
+    assert min(served.values()) >= 5
+
+
 def test_a_pool_goes_on_when_one_of_it_is_killed(
     serve: Callable[..., Child], client: RocClient
 ) -> None:
@@ -205,6 +216,7 @@ def test_the_environment_gives_a_policy_to_any_program(
     if policy == "pool":
         assert (first.stderr, second.stderr) == ("", "")
         return
+    wait_until(lambda: second.stderr, 5, "it says that it stands by")
     assert second.stderr == "worker: this server stands by; another server has it.\n"
     first.kill()
     wait_until(lambda: _pid_or_none(client["worker"]) == second.pid, TAKEOVER, "it has taken over")

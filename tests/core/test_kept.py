@@ -131,6 +131,7 @@ def test_who_is_given_no_place_keeps_nothing() -> None:
     shared = SharedObject(Stage(), "stage", Selection(expose="x"), kept=None)
     axis = Axis()
     assert shared.stand_in(axis, "a") is axis
+    assert shared.stand_in([shared.instance], "a") == [Resident("")]
     with pytest.raises(MemberRefused, match="is not an identifier"):
         shared.get("a#1-9f.name")
 

@@ -17,6 +17,7 @@ from .config import resolve_broker
 from .core.call import Call
 from .core.outcome import result_of
 from .endpoints import Endpoints
+from .known import Lately
 from .proxy import Proxy, make_proxy
 from .wire import mdp
 from .wire.values import Buffer, encode_arguments
@@ -63,6 +64,7 @@ class RocClient:
     ) -> None:
         self.endpoints = resolve_broker(broker_addr)
         self.timeout = checked_timeout(timeout)
+        self._lately = Lately()
         self._caller = Caller(ctx, self.endpoints, instance_name)
 
     # ---- objects
@@ -83,7 +85,8 @@ class RocClient:
             client.proxy("vnir", timeout=60).calibrate()
         """
         mdp.check_object_id(object_id)
-        return make_proxy(self, object_id, None if timeout is None else checked_timeout(timeout))
+        own = None if timeout is None else checked_timeout(timeout)
+        return make_proxy(self, object_id, own, kinds=self._lately.kinds_of(object_id))
 
     def __iter__(self) -> Iterator[str]:
         """The ids of all objects that are shared now, sorted."""

@@ -18,7 +18,7 @@ from . import errors
 from ._drivers.clock import now as clock
 from .core.described import Description
 
-__all__ = ["Known", "Remote", "joined", "reference", "unpickled"]
+__all__ = ["Known", "Lately", "Remote", "joined", "reference", "unpickled"]
 
 _Stub = TypeVar("_Stub")
 
@@ -54,6 +54,28 @@ class Remote(Protocol):
         """What a pickle needs to find it: a function, and its arguments."""
 
 
+class Lately:
+    """What a client learned lately of members, by object: for proxies that are made anew for
+    each call, which then need not ask what they are about to call.
+    """
+
+    _OBJECTS = 1000
+
+    def __init__(self) -> None:
+        self._kinds: dict[str, tuple[float, dict[str, str]]] = {}
+
+    def kinds_of(self, object_id: str) -> dict[str, str]:
+        """Which members are methods, and which nested objects; to be filled in."""
+        now = clock()
+        until, kinds = self._kinds.get(object_id, (0.0, {}))
+        if now >= until:
+            if len(self._kinds) >= self._OBJECTS:
+                self._kinds.clear()
+            kinds = {}
+            self._kinds[object_id] = now + _FRESH, kinds
+        return kinds
+
+
 class Known:
     """What is known of one object; shared by a proxy and its nested ones.
 
@@ -63,11 +85,17 @@ class Known:
         narrowed: proxies whose class was made to fit, and the class that fits anything.
     """
 
-    def __init__(self, client: Remote, object_id: str, timeout: float | None) -> None:
+    def __init__(
+        self,
+        client: Remote,
+        object_id: str,
+        timeout: float | None,
+        kinds: dict[str, str] | None = None,
+    ) -> None:
         self.client = client
         self.object_id = object_id
         self.timeout = timeout
-        self.kinds: dict[str, str] = {}
+        self.kinds: dict[str, str] = {} if kinds is None else kinds
         self.descriptions: dict[str, tuple[float, Description]] = {}
         self.narrowed: weakref.WeakKeyDictionary[object, type] = weakref.WeakKeyDictionary()
         self._in_vain: tuple[float, errors.RocError | None] = 0.0, None

@@ -13,8 +13,8 @@ from .core.news import NewsCore
 from .core.traffic import Traffic
 from .errors import RocError
 from .wire import statusmsg
-from .wire.forms import Formed
 from .wire.logmsg import parse_level, parse_record
+from .wire.standins import Formed
 
 __all__ = ["BrokerMonitor"]
 

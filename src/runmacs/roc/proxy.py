@@ -223,9 +223,15 @@ def _is_at(proxy: Proxy, known: Known, path: str) -> bool:
     return proxy._roc_known is known and proxy._roc_path == path
 
 
-def make_proxy(client: Remote, object_id: str, timeout: float | None, path: str = "") -> Proxy:
+def make_proxy(
+    client: Remote,
+    object_id: str,
+    timeout: float | None,
+    path: str = "",
+    kinds: dict[str, str] | None = None,
+) -> Proxy:
     """The proxy of an object, or of one that belongs to it; makes no call."""
-    return Proxy(Known(client, object_id, timeout), path)
+    return Proxy(Known(client, object_id, timeout, kinds), path)
 
 
 def _proxy_of(known: Known, path: str) -> Proxy:

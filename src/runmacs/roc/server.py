@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from . import errors
 from ._drivers.interrupts import StopSignals
-from ._drivers.serving import Serving, to_stderr
+from ._drivers.serving import Serving
+from ._drivers.telling import to_stderr
 from .config import lookup, resolve_broker
 from .core.dispatch import Dispatcher
 from .core.kept import Kept

@@ -12,7 +12,7 @@ Rules:
   stays in the feeds, which count what they cannot keep.
 * What waited in a connection that broke is lost. Feeds are told of ups and downs.
 * Without a broker there is no work: who calls `wake` then wakes nobody.
-* At the end of the process there is one second for what was published to arrive, and none
+* At the end of the process there are three seconds for what was published to arrive, and none
   is spent on a broker that is not there.
 * In a forked child the first `wake` begins a thread and a connection of its own.
 """
@@ -49,7 +49,7 @@ _DOZE = 0.001
 _LOOK = 0.25
 _TURN = 1.0
 _OPEN_AGAIN = 0.5
-_AT_EXIT = 1.0
+_AT_EXIT = 3.0
 
 
 def open_publisher(ctx: zmq.Context[Any] | None, endpoints: Endpoints) -> Publisher:
@@ -433,7 +433,7 @@ run_in_child(_renew_lock)
 
 
 def _flush_all() -> None:
-    """The process ends: what was published has a second to arrive."""
+    """The process ends: what was published has a moment to arrive."""
     deadline = clock() + _AT_EXIT
     farewells = [publisher.begin_farewell(deadline) for publisher in list(_known.values())]
     for farewell in farewells:

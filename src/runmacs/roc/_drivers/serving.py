@@ -12,8 +12,6 @@ Who owns what:
 
 from __future__ import annotations
 
-import contextlib
-import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -35,6 +33,7 @@ from .gates import Gate, Waker
 from .interrupts import interrupt_main_thread, leave_signals_to_others
 from .links import open_link
 from .sockets import context
+from .telling import Telling
 
 __all__ = ["Serving"]
 
@@ -68,7 +67,7 @@ class Serving:
         self._dispatcher = dispatcher
         self._coroutines = Coroutines()
         dispatcher.run_coroutine = self._coroutines.run
-        self._tell = tell
+        self._telling = Telling(core.object_id, endpoints.rocBroker, tell)
         self._on_state = on_state
         self._reported: str | None = None
         self._state: str | None = None
@@ -86,8 +85,6 @@ class Serving:
         self._alarm = threading.Event()
         self._wake_serving = Waker()
         self._wake_standby = Waker()
-        self._told_waiting = False
-        self._told_refused = False
         self._begun = clock()
         register(self)
 
@@ -330,13 +327,8 @@ class Serving:
         self._carry_out(out)
         if self._still.age and self._still.drained(now):
             self.core.drained()
-        if not self._told_waiting and not self.accepted.is_set() and now - self._begun > 1.0:
-            self._told_waiting = True
-            if self.core.state == "joining":
-                self._tell(
-                    f"{self.core.object_id}: no broker answers at {self.endpoints.rocBroker} yet;"
-                    " waiting for it. Start one with `rocbroker`, or set ROC_BROKER."
-                )
+        if self.core.state == "joining":
+            self._telling.unanswered(now - self._begun)
 
     def _carry_out(self, out: list[Effect]) -> None:
         effects, out[:] = out[:], []
@@ -358,15 +350,7 @@ class Serving:
         if state == "held":
             return
         self._state = state
-        self._told_refused = False
-        name = self.core.object_id
-        if state != before and "standby" in (state, before):
-            fate = "stands by; another server has it" if state == "standby" else "serves now"
-            if self._on_state is None:  # else the program itself is told
-                self._tell(f"{name}: this server {fate}.")
-        elif self._told_waiting or self.accepted.is_set():
-            self._tell(f"{name}: the broker at {self.endpoints.rocBroker} has it.")
-        self._told_waiting = True
+        self._telling.accepted(before, state, self._on_state is not None)
         self.accepted.set()
 
     def _on_refused(self, effect: Refused) -> None:
@@ -377,9 +361,8 @@ class Serving:
         elif effect.first:
             data = {"host": reason.host, "pid": reason.pid, "since": reason.since}
             self.refusal = kind(f"{reason.message}{self._policy_hint()}", data=data)
-        elif not self._told_refused:
-            self._told_refused = True
-            self._tell(f"{reason.message} Trying again every second.")
+        else:
+            self._telling.refused(reason.message)
 
     def _policy_hint(self) -> str:
         """What to do, for who wanted to share the id: the holder has another policy."""
@@ -422,9 +405,3 @@ class _Inherited(Serving):
 
     def _end(self) -> None:
         pass
-
-
-def to_stderr(text: str) -> None:
-    """Say one line to the user, whatever becomes of stderr."""
-    with contextlib.suppress(Exception):
-        print(text, file=sys.stderr, flush=True)

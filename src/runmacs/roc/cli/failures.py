@@ -6,11 +6,35 @@ from typing import Final
 
 from .. import errors
 
-__all__ = ["NO_BROKER", "REMOTE", "WRONG_USAGE", "Failure", "exit_code_of"]
+__all__ = [
+    "INTERRUPTED",
+    "NOT_THERE",
+    "NO_BROKER",
+    "REMOTE",
+    "TIMEOUT",
+    "WRONG_USAGE",
+    "Failure",
+    "exit_code_of",
+]
 
 REMOTE: Final = 1
 WRONG_USAGE: Final = 2
 NO_BROKER: Final = 3
+NOT_THERE: Final = 4
+TIMEOUT: Final = 5
+INTERRUPTED: Final = 130
+
+_CODES: Final[dict[type[errors.RocError], int]] = {
+    errors.ConfigError: WRONG_USAGE,
+    errors.Unsendable: WRONG_USAGE,
+    errors.TooLarge: WRONG_USAGE,
+    errors.BrokerUnreachable: NO_BROKER,
+    errors.ObjectNotFound: NOT_THERE,
+    errors.MethodNotFound: NOT_THERE,
+    errors.CallTimeout: TIMEOUT,
+    errors.Expired: TIMEOUT,
+}
+"""All others are errors of the other side: `REMOTE`."""
 
 
 class Failure(Exception):
@@ -25,6 +49,4 @@ def exit_code_of(error: errors.RocError | Failure) -> int:
     """The exit code for what a subcommand fails with."""
     if isinstance(error, Failure):
         return error.exit_code
-    if isinstance(error, errors.ConfigError):
-        return WRONG_USAGE
-    return NO_BROKER if isinstance(error, errors.BrokerUnreachable) else REMOTE
+    return next((code for kind, code in _CODES.items() if isinstance(error, kind)), REMOTE)

@@ -2,31 +2,46 @@
 
 Rules:
 
-* A subcommand is a module beside this one, with a click command of the same name in it,
-  and a line in `SUBCOMMANDS`. It is loaded when it is used: ``roc --help`` loads none.
+* A subcommand is a click command in a module of its (first) word, named like it, with
+  ``_`` between two words; and a line in `SUBCOMMANDS`. It is loaded when it is used:
+  ``roc --help`` loads none.
 * A subcommand raises what it fails with, ROC's own errors or a `Failure`. One door turns
-  them into one sentence on stderr and an exit code: 0 it went well, 2 used wrongly, 3 no
-  broker, 1 all else.
+  them into one sentence on stderr and an exit code, which `failures` has.
+* Ctrl-C ends at once, with 130; who follows something takes it for the end, with 0. Who
+  reads no more of our output ends it quietly.
 """
 
 from __future__ import annotations
 
+import io
+import os
+import sys
 from importlib import import_module
-from typing import Final
+from typing import Final, NoReturn
 
 import click
 
 from .. import __version__, errors
-from .failures import Failure, exit_code_of
+from .failures import INTERRUPTED, WRONG_USAGE, Failure, exit_code_of
 from .stderr import printable
 
-__all__ = ["SUBCOMMANDS", "main"]
+__all__ = ["SUBCOMMANDS", "main", "subcommand"]
 
 SUBCOMMANDS: Final = {
+    "status": "Show the status tree, once or live.",
+    "status set": "Set a value of the status tree by hand.",
+    "status rm": "Remove a path of the status tree, and all beneath it.",
     "share": "Share anything that can be imported, with no code written.",
     "web": "Show logs, status and objects in a browser, and serve programs that speak HTTP.",
 }
 """The subcommands, and what each does; a test holds these lines to the commands' own."""
+
+
+def subcommand(name: str) -> click.Command:
+    """Load a subcommand."""
+    module = import_module(f".{name.partition(' ')[0]}", __package__)
+    command: click.Command = getattr(module, name.replace(" ", "_"))
+    return command
 
 
 class _Roc(click.Group):
@@ -36,19 +51,16 @@ class _Roc(click.Group):
         return list(SUBCOMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name not in SUBCOMMANDS:
-            return None
-        command: click.Command = getattr(import_module(f".{cmd_name}", __package__), cmd_name)
-        return command
+        return subcommand(cmd_name) if cmd_name in SUBCOMMANDS else None
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
+        two = " ".join(args[:2])
+        if len(args) > 1 and two in SUBCOMMANDS:
+            return two, subcommand(two), args[2:]
         if args and args[0] not in SUBCOMMANDS and not args[0].startswith("-"):
-            from ..config.options import did_you_mean, shown
-
-            meant = did_you_mean(args[0], SUBCOMMANDS)
-            raise errors.ConfigError(f"there is no command {shown(args[0])}: {meant}")
+            _refuse(args)
         return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
@@ -57,13 +69,52 @@ class _Roc(click.Group):
 
     def invoke(self, ctx: click.Context) -> object:
         """The door."""
+        for stream in (sys.stdout, sys.stderr):
+            if isinstance(stream, io.TextIOWrapper):
+                stream.reconfigure(errors="backslashreplace")
         try:
-            return super().invoke(ctx)
+            result = super().invoke(ctx)
+            sys.stdout.flush()
+            return result
         except (errors.RocError, Failure) as error:
-            name = ctx.invoked_subcommand
-            who = f"roc {name}" if name in SUBCOMMANDS else "roc"
-            click.echo(f"{who}: {printable(str(error))}", err=True)
+            _tell(ctx, str(error))
+            _show_traceback(ctx, error)
             ctx.exit(exit_code_of(error))
+        except click.UsageError as error:
+            name = error.ctx.info_name if error.ctx is not None else None
+            tells = f"`roc {name} --help`" if name in SUBCOMMANDS else "`roc --help`"
+            _tell(ctx, f"{error.format_message().rstrip('.')}; {tells} tells more.")
+            ctx.exit(WRONG_USAGE)
+        except KeyboardInterrupt:
+            ctx.exit(INTERRUPTED)
+        except BrokenPipeError:
+            # What is still in the buffer shall not complain at the end of the program.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            ctx.exit(0)
+
+
+def _refuse(args: list[str]) -> NoReturn:
+    from ..config.options import did_you_mean, shown
+
+    words = [name for name in SUBCOMMANDS if name.startswith(f"{args[0]} ")]
+    if words:
+        raise Failure(f"{args[0]} is not all: write {' or '.join(f'`roc {w}`' for w in words)}.", 2)
+    meant = did_you_mean(args[0], [name for name in SUBCOMMANDS if " " not in name])
+    raise errors.ConfigError(f"there is no command {shown(args[0])}: {meant}")
+
+
+def _tell(ctx: click.Context, message: str) -> None:
+    name = ctx.invoked_subcommand
+    who = f"roc {name}" if name in SUBCOMMANDS else "roc"
+    click.echo(f"{who}: {printable(message)}", err=True)
+
+
+def _show_traceback(ctx: click.Context, error: Exception) -> None:
+    from .flags import TRACEBACK
+
+    remote = getattr(error, "remote_traceback", "")
+    if remote and ctx.meta.get(TRACEBACK):
+        click.echo("\n".join(map(printable, remote.rstrip().splitlines())), err=True)
 
 
 @click.command(

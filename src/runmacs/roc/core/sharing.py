@@ -191,7 +191,7 @@ class SharedObject(Members):
         Objects stay here, and their paths are sent; those that stand in lists and dicts, too.
         ``origin`` says for people where they come from.
         """
-        return result if self._kept is None else self._standing(result, origin, _DEPTH)
+        return self._standing(result, origin, _DEPTH)
 
     def _standing(self, value: Any, origin: str, depth: int) -> object:
         cls = type(value)

@@ -28,7 +28,8 @@ import numpy as np
 from numpy.lib.format import descr_to_dtype
 
 from ..errors import RemoteProtocolError
-from .forms import TAG, Buffer, Refused, form
+from .forms import TAG, Buffer, form
+from .refused import Refused
 from .tags import bad, read_base64
 
 __all__ = ["array_form", "read_array", "read_dtype", "read_scalar", "scalar_form", "spell_dtype"]

@@ -29,21 +29,10 @@ from struct import error as StructError
 from struct import pack
 from typing import Any, TypeAlias
 
-from ..errors import Unsendable
+from .refused import NAME_SHOWN, Refused, reason_of, step_to
+from .standins import Formed, Index, Member, Resident
 
-__all__ = [
-    "DEPTH",
-    "TAG",
-    "Buffer",
-    "Formed",
-    "Index",
-    "Member",
-    "Refused",
-    "Resident",
-    "coder_of",
-    "form",
-    "step_to",
-]
+__all__ = ["DEPTH", "TAG", "Buffer", "coder_of", "form"]
 
 Buffer: TypeAlias = bytes | bytearray | memoryview
 Coder: TypeAlias = Callable[[Any, int, list[Buffer]], object]
@@ -54,53 +43,6 @@ INT_MIN, INT_MAX = -(2**63), 2**64 - 1
 
 _SECOND = timedelta(seconds=1)
 _CASTABLE = frozenset("?bBcdefhHiIlLnNPqQ")
-_PLACE_STEPS = 12
-_NAME_SHOWN = 60
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Member:
-    """What reading an attribute answers when it is no value: a "method" or an "object"."""
-
-    kind: str
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Resident:
-    """A result that is an object, and stays where it lives; the path of the shared one is ""."""
-
-    path: str
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Index:
-    """A key or an index: a tuple in it arrives as a tuple, and not as a list."""
-
-    value: Any
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Formed:
-    """A form that came from a peer, to be passed on as it is."""
-
-    form: Any
-
-
-class Refused(Exception):
-    """A value that cannot be sent; each container adds its step while this passes through."""
-
-    def __init__(self, reason: str) -> None:
-        super().__init__(reason)
-        self.reason = reason
-        self.steps: list[str] = []
-
-    def unsendable(self, root: str) -> Unsendable:
-        """The error for the caller, with the whole place: ``result.frames[3].meta``."""
-        steps = self.steps[::-1]
-        if len(steps) > _PLACE_STEPS:
-            half = _PLACE_STEPS // 2
-            steps = [*steps[:half], " ... ", *steps[-half:]]
-        return Unsendable(f"{root}{''.join(steps)} cannot be sent: {self.reason}")
 
 
 def form(value: Any, level: int, buffers: list[Buffer]) -> object:
@@ -114,7 +56,7 @@ def form(value: Any, level: int, buffers: list[Buffer]) -> object:
         return value if INT_MIN <= value <= INT_MAX else _int(value, level, buffers)
     coder = _EXACT.get(kind) or coder_of(kind)
     if coder is None:
-        raise Refused(_reason(kind))
+        raise Refused(reason_of(kind))
     return coder(value, level, buffers)
 
 
@@ -134,26 +76,6 @@ def coder_of(kind: type) -> Coder | None:
     if issubclass(kind, tuple) and hasattr(kind, "_fields"):
         return _named_tuple
     return next((coder for base, coder in _EXACT.items() if issubclass(kind, base)), None)
-
-
-def _reason(kind: type) -> str:
-    members = {name for base in kind.__mro__ for name in vars(base)}
-    hint = next((hint for name, hint in _HINTS if name in members), _LAST_HINT)
-    module = "" if kind.__module__ == "builtins" else f"{kind.__module__}."
-    return f"a value of type {module}{kind.__qualname__} has no form on the wire; {hint}"
-
-
-_HINTS = (
-    ("_roc_path", "it stands for a remote object: send its values, or its object id"),
-    ("__array__", "send numpy.asarray(...) of it"),
-    ("__await__", "it has not been awaited: await it and send what it gives"),
-    ("__anext__", "streams cannot be sent yet: send a list"),
-    ("__next__", "streams cannot be sent yet: send a list, list(...)"),
-    ("keys", "send a dict, dict(...)"),
-    ("__iter__", "send a list, list(...)"),
-    ("__call__", "call it where it lives and send what it returns"),
-)
-_LAST_HINT = "send a dict of its values, or share it as an object"
 
 
 # Scalars ---------------------------------------------------------------------------------
@@ -388,13 +310,7 @@ def _shown(key: object) -> str:
         shown = repr(key)
     except Exception:  # somebody else's __repr__ may raise anything
         return "..."
-    return shown if len(shown) <= _NAME_SHOWN else f"{shown[:_NAME_SHOWN]}..."
-
-
-def step_to(key: str) -> str:
-    """The step from a dict to its item, as a place spells it: ``.meta`` or ``['2 x']``."""
-    shown = key if len(key) <= _NAME_SHOWN else f"{key[:_NAME_SHOWN]}..."
-    return f".{shown}" if key.isidentifier() else f"[{shown!r}]"
+    return shown if len(shown) <= NAME_SHOWN else f"{shown[:NAME_SHOWN]}..."
 
 
 def _named_tuple(value: Any, level: int, buffers: list[Buffer]) -> object:

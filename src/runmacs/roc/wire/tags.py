@@ -21,7 +21,8 @@ from math import inf, nan
 from typing import Any, TypeAlias
 
 from ..errors import LocalProtocolError, RemoteProtocolError, RocError
-from .forms import DEPTH, TAG, Buffer, Member
+from .forms import DEPTH, TAG, Buffer
+from .standins import Member
 
 __all__ = ["Reader", "bad", "read_base64", "too_deep"]
 

@@ -24,18 +24,9 @@ from typing import Any
 import msgspec
 
 from ..errors import RemoteProtocolError, Unsendable
-from .forms import (
-    DEPTH,
-    TAG,
-    Buffer,
-    Index,
-    Member,
-    Refused,
-    Resident,
-    coder_of,
-    form,
-    step_to,
-)
+from .forms import DEPTH, TAG, Buffer, coder_of, form
+from .refused import Refused, step_to
+from .standins import Index, Member, Resident
 from .tags import Reader, bad, too_deep
 
 __all__ = [
