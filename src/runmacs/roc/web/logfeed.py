@@ -63,7 +63,7 @@ class LogFeed:
 
     async def run(self) -> None:
         """Follow, until cancelled."""
-        async with AsyncLogStream(self._endpoints, history=self.lines.maxlen) as stream:
+        async with AsyncLogStream(self._endpoints) as stream:
             while True:
                 if records := await stream.read(_PATIENCE):
                     self._take(records)

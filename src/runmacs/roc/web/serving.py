@@ -72,6 +72,8 @@ def serve(
     server = uvicorn.Server(config)
     if until is not None:
         threading.Thread(target=_end_after, args=(until, server), daemon=True).start()
+    # uvicorn raises what stopped it once more when it has ended; that is no crash.
+    signal.signal(signal.SIGTERM, lambda number, frame: None)
     with suppress(KeyboardInterrupt, asyncio.CancelledError):
         server.run(sockets=[listener])
 

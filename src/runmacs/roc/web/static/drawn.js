@@ -12,17 +12,18 @@ export function Plot({ series, data, time = true, height = 260 }) {
   const plot = useRef(null);
   const names = series.join("\n");
   useEffect(() => {
+    const box = place.current;
     const ink = getComputedStyle(document.body).color;
     const axis = { stroke: ink, grid: { stroke: "#8884", width: 1 }, ticks: { stroke: "#8886" } };
     const options = {
-      width: place.current.clientWidth || 300, height, cursor: { drag: { x: true, y: false } },
+      width: box.clientWidth || 300, height, cursor: { drag: { x: true, y: false } },
       scales: { x: { time } }, axes: [axis, { ...axis, size: 64 }],
       series: [{}, ...series.map((label, at) => ({ label, stroke: COLOURS[at % COLOURS.length], width: 1.5, spanGaps: true }))],
     };
-    plot.current = new uPlot(options, data, place.current);
+    plot.current = new uPlot(options, data, box);
     const observer = new ResizeObserver(() =>
-      plot.current.setSize({ width: place.current.clientWidth, height }));
-    observer.observe(place.current);
+      plot.current.setSize({ width: box.clientWidth || 300, height }));
+    observer.observe(box);
     return () => { observer.disconnect(); plot.current.destroy(); };
   }, [names, time]);
   useEffect(() => {

@@ -61,6 +61,7 @@ export function Logs() {
   const list = useRef(null);
   const [top, setTop] = useState(0);
   const atEnd = useRef(true);
+  const sought = useRef(null); // the place of a row to be brought into sight
   const nodes = useRef(new Set());
   for (const { record } of records.slice(-2000)) nodes.current.add(record.Resource?.node ?? "");
   const all = filtered.take(records);
@@ -69,7 +70,12 @@ export function Logs() {
   const first = Math.max(0, Math.floor(top / ROW) - 10);
   const last = Math.min(rows.length, first + Math.ceil(height / ROW) + 20);
   useLayoutEffect(() => {
-    if (atEnd.current && paused === null) list.current.scrollTop = list.current.scrollHeight;
+    if (sought.current !== null) {
+      list.current.scrollTop = Math.max(0, sought.current * ROW - list.current.clientHeight / 2);
+      sought.current = null;
+    } else if (atEnd.current && paused === null) {
+      list.current.scrollTop = list.current.scrollHeight;
+    }
   });
   useEffect(() => setPaused(null), [filtered]);
   const onScroll = ({ target }) => {
@@ -82,7 +88,7 @@ export function Logs() {
       if (rows[at].record.SeverityNumber >= LEVELS.ERROR) {
         setOpen(rows[at]);
         atEnd.current = false;
-        list.current.scrollTop = Math.max(0, at * ROW - height / 2);
+        sought.current = at;
         return;
       }
     }

@@ -81,7 +81,7 @@ function Leaf({ path, name, level, leaf, plotted, toggle }) {
   return html`<tr class=${grade}>
     <th scope="row" class=${`level${Math.min(level, 8)}`} title=${leaf.description ?? path}>${numeric
       ? html`<button aria-pressed=${plotted} title=${`plot ${path}`} onClick=${() => toggle(path)}>${plotted ? "◉" : "○"} ${label}</button>`
-      : label}</th>
+      : html`<span class="name">${label}</span>`}</th>
     <td class="value"><${Value} value=${leaf.value} />${grade === "out" ? html` <em>out of limits</em>` : null}</td>
     <td>${printable(leaf.unit ?? "")}</td>
     <td class="number">${age(now() - leaf.time)}${leaf.stale ? html` <em>stale</em>` : null}</td>
@@ -91,12 +91,19 @@ function Leaf({ path, name, level, leaf, plotted, toggle }) {
 function Value({ value }) {
   const list = Array.isArray(value) && value.length > 3 && value.every((item) => typeof item === "number");
   if (list || (value instanceof NdArray && value.shape.length === 1 && value.shape[0] > 3)) {
-    return html`<details><summary>${shown(value, 60)}</summary><${Curve} array=${value} /></details>`;
+    return html`<${Folded} value=${value} kind=${Curve} />`;
   }
   if (value instanceof NdArray && (value.shape.length === 2 || value.shape.length === 3)) {
-    return html`<details><summary>${shown(value)}</summary><${Image} array=${value} /></details>`;
+    return html`<${Folded} value=${value} kind=${Image} />`;
   }
   return shown(value);
+}
+
+// An array, drawn while it is unfolded.
+function Folded({ value, kind }) {
+  const [open, setOpen] = useState(false);
+  return html`<details onToggle=${(event) => setOpen(event.target.open)}><summary>${shown(value, 60)}</summary>
+    ${open ? html`<${kind} array=${value} />` : null}</details>`;
 }
 
 function Times({ paths }) {
