@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route, WebSocketRoute
@@ -27,8 +28,18 @@ __all__ = ["make_app"]
 def make_app(settings: Settings) -> Guard:
     """An ASGI application that shows one broker."""
     site = _Site(settings)
-    app = Starlette(routes=site.routes(), lifespan=site.lifespan)
+    told = {HTTPException: _told_as_json}
+    app = Starlette(routes=site.routes(), lifespan=site.lifespan, exception_handlers=told)
     return Guard(app, settings, is_public)
+
+
+async def _told_as_json(request: Request, error: Exception) -> Response:
+    """No such address, or not with this method."""
+    assert isinstance(error, HTTPException)
+    told = {"error": {"code": error.status_code, "message": f"{error.detail}."}}
+    answer = json_answer(told, error.status_code)
+    answer.headers.update(error.headers or {})
+    return answer
 
 
 class _Site:
