@@ -150,9 +150,11 @@ class Subscription:
 
     def _enter(self) -> None:
         with self._lock:
-            if self._closed:
-                raise errors.Closed("this subscription was closed; make a new one.")
-            self._pumping += 1
+            if not self._closed:
+                self._pumping += 1
+                return
+        self._tidy()  # who wanted to, meanwhile, could not: we had the lock
+        raise errors.Closed("this subscription was closed; make a new one.")
 
     def _leave(self) -> None:
         with self._lock:
