@@ -29,7 +29,7 @@ from typing import Any
 
 TOPICS = [b"status.system.part%d.temperature.=" % number for number in range(8)]
 DATA = b"21.734375"
-HEAD = b'{"source":"0123456789ab","n":1234567}'
+HEAD = b'{"n":1234567}'  # without a source: numbers of one must rise
 SETTLE = 0.5
 
 

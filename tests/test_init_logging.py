@@ -232,7 +232,7 @@ def test_a_server_logs_under_its_object_id(spawn: Spawner, broker: Endpoints) ->
 
             def unsendable(self):
                 log.info("made")
-                return object()
+                return iter([1])
 
         run_simple_server("vnir", Camera())
         """,

@@ -101,10 +101,12 @@ def test_calls_at_a_takeover_are_reported_truthfully(
     second = serve("standby", 1)
     wait_for_states(client, {first.pid: "serving", second.pid: "standby"})
     outcomes: dict[str, Any] = {}
+    worker = client["worker"]
+    worker.pid()  # from here on it knows what it calls: each call is one request
 
     def call(name: str, seconds: float) -> None:
         try:
-            outcomes[name] = client["worker"].pid(seconds)
+            outcomes[name] = worker.pid(seconds)
         except RocError as error:
             outcomes[name] = error
 

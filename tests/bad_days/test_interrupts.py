@@ -36,6 +36,7 @@ STRESS = """
     wrong, longest, counts = [], [0.0] * THREADS, [0] * THREADS
     sent = taken = 0
     over = False
+    ready = threading.Event()
 
     def call(thread):
         while not over:
@@ -50,6 +51,7 @@ STRESS = """
     def interrupt():
         global sent
         rng = random.Random(1)
+        ready.wait()
         while sent < INTERRUPTS:
             while taken < sent:
                 time.sleep(0.0005)
@@ -64,6 +66,7 @@ STRESS = """
     number = 0
     while taken < INTERRUPTS:
         try:
+            ready.set()
             while True:
                 number += 1
                 got = echo(number)
@@ -300,6 +303,56 @@ def test_method_that_makes_the_best_of_ctrl_c_is_answered(works: Callable[..., W
     server.signal(signal.SIGINT)
     assert server.running.wait().result == "made the best of it"
     server.assert_ended_cleanly()
+
+
+ALL_THREADS = """
+    import logging, sys, threading, time
+    from pathlib import Path
+    from runmacs.roc import Endpoints, RocClient, RocServer, StatusTree, initRocLogging
+    from runmacs.roc.broker import Broker
+    from runmacs.roc.cli.stderr import StderrLog
+
+    def open_to_signals():
+        for task in Path("/proc/self/task").iterdir():
+            status = (task / "status").read_text()
+            if int(status.partition("SigBlk:")[2].split()[0], 16) == 0:
+                yield int(task.name)
+
+    here = Endpoints("127.0.0.1", int(sys.argv[1]))
+    broker = Broker(here, state_file="tree.json").start()
+    initRocLogging("everything", here, level="INFO")
+    tree = StatusTree(here)
+    logging.info("awake")
+
+    class Look:
+        def threads(self):
+            names = {t.native_id: t.name for t in threading.enumerate()}
+            return [names.get(number, "?") for number in open_to_signals()]
+
+    def ask():
+        with RocClient(here) as client:
+            client.wait_for("look")
+            print(*client["look"].threads(), flush=True)
+            print("running", *{thread.name for thread in threading.enumerate()}, flush=True)
+
+    with StderrLog("info"):
+        threading.Thread(target=ask, name="mine", daemon=True).start()
+        RocServer(here, "look", Look()).run()
+"""
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc; run it on Linux")
+def test_no_thread_of_our_own_takes_a_signal(spawn: Spawner, nowhere: Endpoints) -> None:
+    """Of two that come at once the system may give both to any thread that takes some.
+
+    The main thread, asleep in a method, then slept on, and the server obeyed neither
+    Ctrl-C nor SIGTERM.
+    """
+    child = spawn(ALL_THREADS, nowhere.brokerBasePort, name="all")
+    assert child.wait_for(r"^MainThread\b.*$")[0].split() == ["MainThread", "mine"]
+    running = child.wait_for(r"^running .*$")[0]
+    for name in ("roc-broker", "roc-log-watch", "roc-publisher", "roc-standby", "roc-status"):
+        assert name in running
 
 
 INTERRUPTS_WHILE_SERVING = """

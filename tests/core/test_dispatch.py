@@ -266,7 +266,7 @@ def test_attributes(bench: Bench) -> None:
 
 
 def test_methods_of_the_protocol(bench: Bench) -> None:
-    assert bench.call("rpc.ping") == ABOUT
+    assert bench.call("rpc.ping") == {**ABOUT, "errors": 0, "last_error": None}
     assert {method["name"] for method in bench.call("rpc.discover")["methods"]} >= {"add", "act"}
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from core.statusnet import (
@@ -50,6 +50,7 @@ def test_a_tree_is_what_a_naive_dictionary_is(steps: list[tuple[str, str, int]])
             assert dict(tree.items(mask)) == {p: v for p, v in naive.items() if is_within(p, mask)}
 
 
+@example([("emit", "a", None), ("emit", "a", 0), ("emit", "a.a", 0), ("remove", "a.a", None)])
 @given(st.lists(st.tuples(st.sampled_from(["emit", "emit", "emit", "remove"]), PATHS, DATA)))
 def test_only_superseded_values_go_from_a_full_queue(steps: list[tuple[str, str, Any]]) -> None:
     source = UpdateSource(Beacon(source="s"), emits=3)

@@ -24,6 +24,7 @@ from processes import Spawner, start_broker
 from runmacs.roc import Endpoints, errors
 from runmacs.roc._drivers.clock import now as clock
 from runmacs.roc._drivers.subscribing import Subscription
+from runmacs.roc.core.effects import Reopen
 from waiting import wait_until
 
 POSIX = sys.platform != "win32"
@@ -591,3 +592,16 @@ def test_inproc() -> None:
         subscription.close()
     assert context.closed
     assert {message[0] for message in reader.messages} == {b"a."}
+
+
+def test_a_reader_in_inproc_hears_of_the_connection_that_it_asked_for() -> None:
+    with zmq.Context() as context, context.socket(zmq.XPUB) as xpub:
+        where = Endpoints("news", 5555, "inproc")
+        xpub.bind(where.generalXPUB)
+        reader = SimpleReader(b"a.")
+        subscription = Subscription(context, where, reader)
+        pump_until(subscription, lambda: reader.events == ["up"], "the first connection")
+        reader.to_send = [Reopen("the test wants it")]  # type: ignore[list-item]
+        reader.due = clock()
+        pump_until(subscription, lambda: reader.events == ["up", "down", "up"], "another one")
+        subscription.close()

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from . import __version__
 from ._drivers.clock import now as clock
-from ._drivers.interrupts import leave_signals_to_others
+from ._drivers.interrupts import OwnThread
 from ._drivers.routing import Routing
 from ._drivers.statefile import StateFile
 from .config import resolve_broker
@@ -144,13 +144,9 @@ class Broker:
             raise Closed("this broker was stopped; make a new one.")
         self._routing.check_owner()
         if self._thread is None:
-            self._thread = threading.Thread(target=self._run_apart, name="roc-broker", daemon=True)
+            self._thread = OwnThread(self.run, "roc-broker")
             self._thread.start()
         return self
-
-    def _run_apart(self) -> None:
-        leave_signals_to_others()
-        self.run()
 
     def stop(self) -> None:
         """Stop, from any thread or a signal handler; waits for the thread of `start`."""

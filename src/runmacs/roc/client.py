@@ -29,6 +29,8 @@ __all__ = ["RocClient"]
 
 _LONGEST = 1e9
 _UNCHECKED = 1_000_000
+AT_ONCE = 0.35
+"""Seconds that completion waits."""
 PAUSE = 0.05
 """Seconds between two attempts to find an object that is waited for."""
 
@@ -95,14 +97,21 @@ class RocClient:
     def __len__(self) -> int:
         return len(self._served())
 
+    def _ipython_key_completions_(self) -> list[str]:
+        """What IPython completes in ``c["``; nothing where no broker answers at once."""
+        try:
+            return self._served(AT_ONCE)
+        except errors.RocError:
+            return []
+
     def __contains__(self, object_id: object) -> bool:
         return object_id in self._served()
 
     def __bool__(self) -> bool:
         return True
 
-    def _served(self) -> list[str]:
-        objects = self.call_object("roc.broker", "objects", (), {}, None)
+    def _served(self, timeout: float | None = None) -> list[str]:
+        objects = self.call_object("roc.broker", "objects", (), {}, timeout)
         return [entry["id"] for entry in objects if entry["state"] != "absent"]
 
     def wait_for(self, object_id: str, timeout: float = 10.0) -> Proxy:

@@ -22,6 +22,7 @@ import weakref
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from ._drivers.interrupts import OwnThread
 from ._drivers.publishing import Publisher, open_publisher
 from .config import resolve_publish
 from .core.logsource import LogSource
@@ -359,6 +360,7 @@ def _watch(handler: RocLogger) -> None:
     reference = weakref.ref(handler)
 
     def look() -> None:
+        time.sleep(_SILENCE)
         watched = reference()
         if watched is not None and watched._open and not watched.was_connected:
             say_once(
@@ -366,7 +368,4 @@ def _watch(handler: RocLogger) -> None:
                 " records wait for it. Start one with `rocbroker`, or set ROC_BROKER."
             )
 
-    timer = threading.Timer(_SILENCE, look)
-    timer.name = "roc-log-watch"
-    timer.daemon = True
-    timer.start()
+    OwnThread(look, "roc-log-watch").start()

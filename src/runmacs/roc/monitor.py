@@ -62,11 +62,13 @@ class BrokerMonitor:
     def stats(self) -> dict[str, Any]:
         """Counters since the start: what was routed, dropped, refused, expired.
 
-        And how many ``publishers`` and ``subscribers`` are connected now.
+        And ``time``, by the broker's clock (seconds since 1970, UTC), and how many ``publishers``
+        and ``subscribers`` are connected now.
         """
         return {
             "broker": self._core.broker_id,
             "uptime": self._clock() - self._started,
+            "time": time.time(),
             **self._core.snapshot()["counters"],
             **asdict(self._traffic),
             **self._news.snapshot(),
@@ -103,6 +105,7 @@ class BrokerMonitor:
             for name in ("requests", "publications_taken")
         }
         self._told, self._told_at = stats, now
+        del stats["time"]  # who follows the tree knows when it came
         objects = sum(entry["state"] != "absent" for entry in self.objects())
         return {**stats, "uptime": round(stats["uptime"], 1), "objects": objects, **rates}
 

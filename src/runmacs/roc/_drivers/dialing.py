@@ -7,15 +7,15 @@
 
 from __future__ import annotations
 
+import codecs
 import contextlib
 import errno
 import socket
-import threading
 from typing import Any
 
 from ..endpoints import Endpoints
 from ..errors import ConfigError
-from .interrupts import leave_signals_to_others
+from .interrupts import OwnThread
 
 __all__ = ["NOT_CONNECTED", "Dialer", "addresses_of", "check_transport", "tune_stream"]
 
@@ -23,6 +23,10 @@ NOT_CONNECTED = {errno.ENOTCONN, errno.EAGAIN, errno.EWOULDBLOCK, errno.EALREADY
 """What a socket says whose connection attempt is under way."""
 
 _UNDER_WAY = {errno.EINPROGRESS, errno.EWOULDBLOCK, getattr(errno, "WSAEWOULDBLOCK", -1)}
+
+# Looking up an address imports this when it is first done, mostly in a thread of ours. A child
+# that is forked in the midst of that could never look up any.
+codecs.lookup("idna")
 
 Address = tuple[int, Any]
 
@@ -170,13 +174,12 @@ class Dialer:
     def _look_up_aside(self, now: float) -> None:
         self._resolving = True
         self._resolved_at = now
-        thread = threading.Thread(target=self._look_up, name="roc-resolver", daemon=True)
+        thread = OwnThread(self._look_up, "roc-resolver")
         thread.start()
         if self._resolved is None:
             thread.join(self._AT_ONCE)  # most names are known to this computer
 
     def _look_up(self) -> None:
-        leave_signals_to_others()
         try:
             # Where the name is not known any more, its last address may still be right.
             found = addresses_of(self._endpoints, self._address)

@@ -22,7 +22,7 @@ from typing import Any
 
 from .forking import run_in_child
 
-__all__ = ["Shield", "StopSignals", "interrupt_main_thread", "leave_signals_to_others"]
+__all__ = ["OwnThread", "Shield", "StopSignals", "interrupt_main_thread"]
 
 _main = threading.main_thread().ident
 _get_ident = threading.get_ident
@@ -168,14 +168,27 @@ if hasattr(os, "register_at_fork"):
     )
 
 
-def leave_signals_to_others() -> None:
-    """For the threads of our own: no signal is delivered to this one.
+class OwnThread(threading.Thread):
+    """A daemon thread of ROC's own: no signal is ever delivered to it.
 
     Of two that come at once the system may give both to any thread; then the main thread,
     whose handlers have to run, sleeps on.
     """
-    if hasattr(signal, "pthread_sigmask"):
-        signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+
+    def __init__(
+        self, target: Callable[..., object], name: str, args: tuple[object, ...] = ()
+    ) -> None:
+        super().__init__(target=target, name=name, args=args, daemon=True)
+
+    def start(self) -> None:
+        """Start it with the mask that it will have, so that there is no moment without."""
+        if not hasattr(signal, "pthread_sigmask"):
+            return super().start()
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+        try:
+            return super().start()
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def interrupt_main_thread() -> None:

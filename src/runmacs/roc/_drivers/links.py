@@ -127,6 +127,7 @@ class PublishingLink:
         self.fds = link.fds
         self._patience = None if patient else self.PATIENCE
         self._since: float | None = None
+        self._listened = False
         self.up = False
 
     @property
@@ -146,21 +147,29 @@ class PublishingLink:
     def changes(self, now: float) -> Sequence[bool]:
         """Read what has come, and connect; returns ups and downs since the last time."""
         changes: list[bool] = []
-        listened = self._read()
-        for up in self._link.changes(now):
-            if self.up:
-                self.up = False
-                changes.append(False)
-            self._since = now if up else None
-        listened |= self._read()
-        if self._since is not None and not self.up and (listened or self._has_waited(now)):
+        while True:
+            # Whatever a look reads is looked at before anybody waits: there is no other signal.
+            self._listened |= self._read()
+            looked = self._link.changes(now)
+            for up in looked:
+                if self.up:
+                    self.up = False
+                    changes.append(False)
+                self._since = now if up else None
+                self._listened &= up
+            if not looked and not self._link.readable():
+                break
+        if self._since is not None and not self.up and (self._listened or self._has_waited(now)):
             self.up = True
             changes.append(True)
         return changes
 
     def _has_waited(self, now: float) -> bool:
-        due = self.next_deadline()
-        return due is not None and now >= due
+        return (
+            self._since is not None
+            and self._patience is not None
+            and now >= self._since + self._patience
+        )
 
     def _read(self) -> bool:
         """Whether there was a subscription in what has come. Which one matters not.
@@ -174,9 +183,11 @@ class PublishingLink:
 
     def next_deadline(self) -> float | None:
         """When `changes` should be asked, whether or not there was a signal."""
-        if self._since is not None and not self.up and self._patience is not None:
-            return self._since + self._patience
-        return self._link.next_deadline()
+        due = self._link.next_deadline()
+        if self._since is None or self.up or self._patience is None:
+            return due
+        listening = self._since + self._patience
+        return listening if due is None else min(due, listening)
 
     def hurry(self) -> None:
         """Connect now, if ever."""

@@ -35,7 +35,7 @@ from .dialing import check_transport
 from .feeds import Farewell, Feed
 from .forking import keep, register, run_in_child
 from .gates import Gate, Waker
-from .interrupts import leave_signals_to_others
+from .interrupts import OwnThread
 from .links import PublishingLink, is_of_libzmq, open_publishing
 from .sockets import context
 
@@ -166,7 +166,7 @@ class Publisher:
         try:
             if self._waker is None:
                 self._waker = Waker()
-                self._thread = threading.Thread(target=self._run, name="roc-publisher", daemon=True)
+                self._thread = OwnThread(self._run, "roc-publisher")
                 self._thread.start()
         except (RuntimeError, OSError):  # the process ends, or has no threads left
             self._thread = None
@@ -178,7 +178,6 @@ class Publisher:
     # ---- the thread
 
     def _run(self) -> None:
-        leave_signals_to_others()
         while True:
             try:
                 if not self._turn():

@@ -30,7 +30,7 @@ from .clock import now as clock
 from .coroutines import Coroutines
 from .forking import keep, register
 from .gates import Gate, Waker
-from .interrupts import interrupt_main_thread, leave_signals_to_others
+from .interrupts import OwnThread, interrupt_main_thread
 from .links import open_link
 from .sockets import context
 from .telling import Telling
@@ -96,7 +96,7 @@ class Serving:
         self._begun = clock()
         with self._lock:
             self._open()
-        standby = threading.Thread(target=self._stand_by, name="roc-standby", daemon=True)
+        standby = OwnThread(self._stand_by, "roc-standby")
         standby.start()
         try:
             self._serve()
@@ -231,7 +231,6 @@ class Serving:
     # ---- the standby thread
 
     def _stand_by(self) -> None:
-        leave_signals_to_others()
         while not self._ended:
             self._parked = True
             if not self._busy:

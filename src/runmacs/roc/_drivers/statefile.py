@@ -23,7 +23,7 @@ import msgspec
 
 from ..core.statuskeeper import Saved
 from .clock import now as clock
-from .interrupts import leave_signals_to_others
+from .interrupts import OwnThread
 
 __all__ = ["StateFile"]
 
@@ -93,7 +93,7 @@ class StateFile:
         with self._wake:
             self._newest = text
             if self._thread is None:
-                self._thread = threading.Thread(target=self._run, name="roc-state", daemon=True)
+                self._thread = OwnThread(self._run, "roc-state")
                 self._thread.start()
             self._wake.notify()
         return max(_EVERY, _SHARE * (clock() - begun))
@@ -107,7 +107,6 @@ class StateFile:
             self._thread.join(_LINGER)
 
     def _run(self) -> None:
-        leave_signals_to_others()
         while True:
             with self._wake:
                 while self._newest is None and not self._ending:

@@ -415,6 +415,8 @@ class StreamLink:
 
     def next_deadline(self) -> float | None:
         """When `changes` should be asked, whether or not there was a signal."""
+        if self._changes:
+            return 0.0
         if self._up or self.closed:
             return None
         if self._connection is None:

@@ -213,7 +213,6 @@ class Subscription:
         self.reader.link_down(now)
         self._link = open_subscribing(self._context, self.endpoints)
         self._gate = Gate(*self._link.fds, self._waker.fd, eager=False)
-        self._link.changes(now)
 
     def _read(self, now: float, signalled: bool, out: list[Any], until: float | None) -> bool:
         """Whether anything has come; it is with the reader."""

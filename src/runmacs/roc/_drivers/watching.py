@@ -13,7 +13,7 @@ from collections.abc import Callable
 from typing import Any
 
 from .gates import Gate, Waker
-from .interrupts import leave_signals_to_others
+from .interrupts import OwnThread
 
 __all__ = ["Readers", "Watcher", "readable", "run_in", "watch"]
 
@@ -75,10 +75,9 @@ class Watcher:
         self._stopped = False
         self._waker = Waker()
         self._gate = Gate(*descriptors, self._waker.fd)
-        threading.Thread(target=self._run, name="roc-watcher", daemon=True).start()
+        OwnThread(self._run, "roc-watcher").start()
 
     def _run(self) -> None:
-        leave_signals_to_others()
         # A loop that is closed, and so says no more, is noticed within a turn.
         while not self._over():
             for descriptor in self._gate.wait(_TURN):

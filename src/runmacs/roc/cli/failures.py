@@ -14,6 +14,7 @@ __all__ = [
     "TIMEOUT",
     "WRONG_USAGE",
     "Failure",
+    "advice_on",
     "exit_code_of",
 ]
 
@@ -35,6 +36,21 @@ _CODES: Final[dict[type[errors.RocError], int]] = {
     errors.Expired: TIMEOUT,
 }
 """All others are errors of the other side: `REMOTE`."""
+
+
+def advice_on(error: errors.RocError) -> str:
+    """What to do next, where the error itself does not say so."""
+    data = error.data if isinstance(error.data, dict) else {}
+    object_id, member = data.get("object") or "OBJ", data.get("method") or ""
+    if isinstance(error, errors.MethodNotFound) and "did you mean" not in error.message:
+        return f"`roc describe {object_id}` shows what it has."
+    if isinstance(error, errors.InvalidParams) and not member.startswith("rpc."):
+        return f"`roc describe {object_id}.{member}` tells what it takes."
+    if isinstance(error, errors.RemoteError):
+        return "--traceback shows where, and `roc log` what was logged."
+    if isinstance(error, errors.CallTimeout):
+        return "-t SECONDS grants more time."
+    return ""
 
 
 class Failure(Exception):

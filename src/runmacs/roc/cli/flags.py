@@ -14,6 +14,8 @@ __all__ = [
     "TRACEBACK",
     "broker_flag",
     "format_flags",
+    "json_flag",
+    "json_is_given",
     "option_flag",
     "timeout_flag",
     "traceback_flag",
@@ -57,7 +59,7 @@ def format_flags(command: _Command) -> _Command:
     """``-o, --output FORMAT`` and ``--json``, as ``form``."""
 
     def chosen(ctx: click.Context, parameter: click.Parameter, form: str) -> str:
-        return "json" if ctx.meta.get(_JSON) else form
+        return "json" if json_is_given(ctx) else form
 
     text = f"{', '.join(FORMATS)}  [table]"
     choice = click.Choice(FORMATS)
@@ -89,6 +91,11 @@ def json_flag(command: _Command) -> _Command:
         callback=note,
         help="the same as -o json",
     )(command)
+
+
+def json_is_given(ctx: click.Context) -> bool:
+    """Whether ``--json`` is among the flags."""
+    return bool(ctx.meta.get(_JSON))
 
 
 def traceback_flag(command: _Command) -> _Command:

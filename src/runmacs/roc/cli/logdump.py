@@ -7,7 +7,6 @@ import queue
 import re
 import signal
 import sys
-import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -17,6 +16,7 @@ from typing import Any
 import click
 
 from .. import __version__
+from .._drivers.interrupts import OwnThread
 from ..errors import ConfigError
 from ..logdump import LogDump
 from ..logfiles.limits import parse_keep, parse_rotation
@@ -50,7 +50,7 @@ class _Screen:
     def __init__(self) -> None:
         self._lines: queue.Queue[str | None] = queue.Queue(_QUEUED)
         self._left_out = 0
-        self._thread = threading.Thread(target=self._print, name="screen", daemon=True)
+        self._thread = OwnThread(self._print, "screen")
         self._thread.start()
 
     def show(self, record: Record) -> None:

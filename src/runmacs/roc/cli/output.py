@@ -15,7 +15,7 @@ import csv
 import io
 import json
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -67,7 +67,29 @@ def print_rows(rows: Iterable[Row], columns: list[Column], form: str) -> None:
 
 def print_document(value: Any) -> None:
     """Print a value as one JSON document."""
-    print(json.dumps(as_json(value), ensure_ascii=False, indent=2))
+    for part in _pretty(as_json(value), ""):
+        sys.stdout.write(part)
+    print()
+
+
+def _pretty(value: Any, indent: str) -> Iterator[str]:
+    """Indented JSON, but for lists of plain values, which stand on one line."""
+    items: list[tuple[str, Any]] = []
+    if isinstance(value, dict):
+        begin, end = "{", "}"
+        items = [(f"{json.dumps(key, ensure_ascii=False)}: ", item) for key, item in value.items()]
+    elif isinstance(value, list) and any(isinstance(item, dict | list) for item in value):
+        begin, end = "[", "]"
+        items = [("", item) for item in value]
+    if not items:
+        yield json.dumps(value, ensure_ascii=False)
+        return
+    deeper = f"{indent}  "
+    yield begin
+    for number, (key, item) in enumerate(items):
+        yield f"{',' if number else ''}\n{deeper}{key}"
+        yield from _pretty(item, deeper)
+    yield f"\n{indent}{end}"
 
 
 class Stream:

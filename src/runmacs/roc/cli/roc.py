@@ -17,24 +17,60 @@ import io
 import os
 import sys
 from importlib import import_module
-from typing import Final, NoReturn
+from typing import TYPE_CHECKING, Final, NoReturn
 
 import click
 
 from .. import __version__, errors
-from .failures import INTERRUPTED, WRONG_USAGE, Failure, exit_code_of
+from .failures import INTERRUPTED, WRONG_USAGE, Failure, advice_on, exit_code_of
 from .stderr import printable
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
 
 __all__ = ["SUBCOMMANDS", "main", "subcommand"]
 
 SUBCOMMANDS: Final = {
+    "ls": "List the objects: state, host, calls, last error.",
+    "describe": "Show an object's members: signatures, types, units, docstrings.",
+    "get": "Read attributes of objects.",
+    "set": "Set an attribute of an object.",
+    "call": "Call a method of an object.",
+    "watch": "Show attributes and status values live.",
+    "top": "Show a live screen: objects, rates, latencies, log and status.",
     "status": "Show the status tree, once or live.",
     "status set": "Set a value of the status tree by hand.",
     "status rm": "Remove a path of the status tree, and all beneath it.",
+    "log": "Show what all programs log, as journalctl would.",
+    "log level": "Show or set the level of a logger in a server.",
     "share": "Share anything that can be imported, with no code written.",
     "web": "Show logs, status and objects in a browser, and serve programs that speak HTTP.",
+    "shell": "Open a Python prompt with a connected client.",
+    "ping": "Measure round trips to an object, or to the broker.",
+    "bench": "Measure how many calls a second an object answers.",
+    "doctor": "Find out what is wrong, and what to do about it.",
+    "broker run": "Run a broker: the same as the command rocbroker.",
+    "broker info": "Show what the broker is and what it has counted.",
+    "demo": "Drive a simulated camera in another process, with a commentary.",
+    "completion": "Print what makes bash, zsh or fish complete roc.",
 }
 """The subcommands, and what each does; a test holds these lines to the commands' own."""
+
+
+def _first_words() -> dict[str, str]:
+    words: dict[str, str] = {}
+    for name, line in SUBCOMMANDS.items():
+        words.setdefault(name.partition(" ")[0], line)
+    return words
+
+
+def second_words(first: str) -> dict[str, str]:
+    """The second words that may follow a first one."""
+    return {
+        name.partition(" ")[2]: line
+        for name, line in SUBCOMMANDS.items()
+        if name.startswith(f"{first} ")
+    }
 
 
 def subcommand(name: str) -> click.Command:
@@ -60,8 +96,29 @@ class _Roc(click.Group):
         if len(args) > 1 and two in SUBCOMMANDS:
             return two, subcommand(two), args[2:]
         if args and args[0] not in SUBCOMMANDS and not args[0].startswith("-"):
+            if ctx.resilient_parsing:
+                return None, None, args
             _refuse(args)
         return super().resolve_command(ctx, args)
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """The first words; after one that is not all, the second ones."""
+        from click.shell_completion import CompletionItem
+
+        before = [*getattr(ctx, "_protected_args", ()), *ctx.args]
+        words = second_words(before[0]) if before else _first_words()
+        found = [CompletionItem(word, help=line) for word, line in words.items()]
+        flags = super(click.Group, self).shell_complete(ctx, incomplete)
+        return [item for item in found if item.value.startswith(incomplete)] + flags
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        try:
+            return super().parse_args(ctx, args)
+        except click.exceptions.NoArgsIsHelpError:
+            raise
+        except click.UsageError as error:
+            click.echo(f"roc: {_usage_sentence(error)}", err=True)
+            ctx.exit(WRONG_USAGE)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
@@ -77,13 +134,11 @@ class _Roc(click.Group):
             sys.stdout.flush()
             return result
         except (errors.RocError, Failure) as error:
-            _tell(ctx, str(error))
+            _tell(ctx, _sentence(error))
             _show_traceback(ctx, error)
             ctx.exit(exit_code_of(error))
         except click.UsageError as error:
-            name = error.ctx.info_name if error.ctx is not None else None
-            tells = f"`roc {name} --help`" if name in SUBCOMMANDS else "`roc --help`"
-            _tell(ctx, f"{error.format_message().rstrip('.')}; {tells} tells more.")
+            _tell(ctx, _usage_sentence(error))
             ctx.exit(WRONG_USAGE)
         except KeyboardInterrupt:
             ctx.exit(INTERRUPTED)
@@ -101,6 +156,18 @@ def _refuse(args: list[str]) -> NoReturn:
         raise Failure(f"{args[0]} is not all: write {' or '.join(f'`roc {w}`' for w in words)}.", 2)
     meant = did_you_mean(args[0], [name for name in SUBCOMMANDS if " " not in name])
     raise errors.ConfigError(f"there is no command {shown(args[0])}: {meant}")
+
+
+def _sentence(error: errors.RocError | Failure) -> str:
+    message = " ".join(str(error).split())
+    advice = advice_on(error) if isinstance(error, errors.RocError) else ""
+    return f"{message.rstrip('.')}; {advice}" if advice else message
+
+
+def _usage_sentence(error: click.UsageError) -> str:
+    name = error.ctx.info_name if error.ctx is not None else None
+    tells = f"`roc {name} --help`" if name in SUBCOMMANDS else "`roc --help`"
+    return printable(f"{error.format_message().rstrip('.')}; {tells} tells more.")
 
 
 def _tell(ctx: click.Context, message: str) -> None:

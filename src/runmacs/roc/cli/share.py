@@ -5,6 +5,7 @@ What is shared is found by `targets`; the rest is what a program of one's own wo
 
 from __future__ import annotations
 
+import logging
 from contextlib import ExitStack, suppress
 
 import click
@@ -14,6 +15,7 @@ from ..config import resolve_broker
 from ..endpoints import Endpoints
 from .failures import WRONG_USAGE, Failure
 from .flags import broker_flag, option_flag
+from .stderr import PrintableFormatter
 from .targets import Target
 
 __all__ = ["share"]
@@ -58,8 +60,10 @@ def share(
 ) -> None:
     """Share anything that can be imported, with no code written.
 
-    It serves until Ctrl-C or SIGTERM, and waits for a broker that is not there yet.
+    It serves until Ctrl-C or SIGTERM, and waits for a broker that is not there yet. What the
+    object logs goes to the broker, under its id.
     """
+    from ..logs import initRocLogging
     from ..server import RocServer
 
     endpoints = resolve_broker(broker)
@@ -84,7 +88,19 @@ def share(
     with ExitStack() as until_the_end, suppress(KeyboardInterrupt):
         if with_broker:
             _be_the_broker(endpoints, until_the_end)
+        _log_on_stderr()
+        initRocLogging(object_id, endpoints, "INFO")
         server_of(found.instance(arguments, until_the_end)).run()
+
+
+def _log_on_stderr() -> None:
+    """Warnings, as in any program; unless what was imported has set up logging itself."""
+    root = logging.getLogger()
+    if not root.handlers:
+        handler = logging.StreamHandler()
+        handler.setLevel(logging.WARNING)
+        handler.setFormatter(PrintableFormatter())
+        root.addHandler(handler)
 
 
 def _be_the_broker(endpoints: Endpoints, until_the_end: ExitStack) -> None:

@@ -13,10 +13,12 @@ from ..client import RocClient
 from ..core.nearest import nearest, quoted
 from ..status import StatusLeaf, StatusTree
 from ..wire.statusmsg import mask_of
+from .completing import complete_paths
 from .failures import NOT_THERE, Failure
 from .flags import broker_flag, format_flags, timeout_flag
 from .following import BrokerWatch, Change, changes
 from .output import Column, Stream, print_rows, rich_console
+from .progress import waiting
 from .statusview import branches, drawn, plain_lines
 from .stderr import printable
 from .terminal import ending_cleanly, note, to_install
@@ -27,7 +29,7 @@ if TYPE_CHECKING:
 
 __all__ = ["status", "status_rm", "status_set"]
 
-_COLUMNS = [
+COLUMNS = [
     Column("path", "path", printable),
     Column("value", "value"),
     Column("unit", "unit", lambda unit: printable(unit or "")),
@@ -38,6 +40,11 @@ _COLUMNS = [
     Column("limits"),
 ]
 _FRAME = 0.25
+
+
+def _complete_mask(ctx: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
+    words = [word for word in ("set", "rm") if word.startswith(incomplete)]
+    return words + complete_paths(ctx, parameter, incomplete)
 
 
 @click.command(
@@ -51,7 +58,7 @@ MASK is a path, and means all beneath it. The broker's own branch is `roc`. In a
 without rich, --follow prints one line for each change, `path = value`.
 """
 )
-@click.argument("mask", required=False, default="", metavar="[MASK]")
+@click.argument("mask", required=False, default="", metavar="[MASK]", shell_complete=_complete_mask)
 @click.option("-f", "--follow", is_flag=True, help="go on, until Ctrl-C")
 @format_flags
 @broker_flag
@@ -63,7 +70,7 @@ def status(mask: str, follow: bool, form: str, broker: str | None, timeout: floa
         with ending_cleanly():
             _follow(mask, form, broker)
         return
-    with RocClient(broker, timeout=timeout) as client:
+    with waiting("asking the broker", timeout), RocClient(broker, timeout=timeout) as client:
         leaves = _leaves_now(client, mask)
         if not leaves and mask:
             _say_what_there_is(client, mask)
@@ -76,7 +83,7 @@ def status(mask: str, follow: bool, form: str, broker: str | None, timeout: floa
     elif form == "table" and sys.stdout.isatty():
         print(*plain_lines(branches(leaves)), sep="\n")
     else:
-        print_rows((_row(path, leaf.value, leaf) for path, leaf in leaves.items()), _COLUMNS, form)
+        print_rows((_row(path, leaf.value, leaf) for path, leaf in leaves.items()), COLUMNS, form)
 
 
 def _leaves_now(client: RocClient, mask: str) -> dict[str, StatusLeaf]:
@@ -136,7 +143,7 @@ def _follow(mask: str, form: str, broker: str | None) -> None:
             note(f"roc status: a tree that is redrawn in place needs rich: {to_install('cli')}")
         watch = BrokerWatch("roc status", tree)
         watch.look()
-        names = [*(column.name for column in _COLUMNS), "removed"]
+        names = [*(column.name for column in COLUMNS), "removed"]
         stream = Stream(names, form, _line)
         if tree.connected and not tree.leaves(mask):
             note(f"roc status: nothing is published under {mask!r} yet; waiting for it.")
@@ -182,7 +189,7 @@ VALUE is JSON, else text; an object is a branch, and is merged into what is ther
 that was set by hand has an age, and never turns stale.
 """
 )
-@click.argument("path")
+@click.argument("path", shell_complete=complete_paths)
 @click.argument("value")
 @broker_flag
 @timeout_flag()
@@ -203,7 +210,7 @@ Examples:
 Whoever publishes it still will bring it back with the next value.
 """
 )
-@click.argument("path")
+@click.argument("path", shell_complete=complete_paths)
 @broker_flag
 @timeout_flag()
 def status_rm(path: str, broker: str | None, timeout: float) -> None:

@@ -13,9 +13,10 @@ import contextlib
 import logging
 import queue
 import sys
-import threading
 
-__all__ = ["QUEUED", "StderrLog", "printable"]
+from .._drivers.interrupts import OwnThread
+
+__all__ = ["QUEUED", "PrintableFormatter", "StderrLog", "printable"]
 
 QUEUED = 1000
 _PATIENCE = 0.5
@@ -34,7 +35,7 @@ class StderrLog(logging.Handler):
         super().__init__(level.upper())
         self.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
         self._lines: queue.Queue[str | None] = queue.Queue(QUEUED)
-        self._writer = threading.Thread(target=self._write, name="log", daemon=True)
+        self._writer = OwnThread(self._write, "log")
 
     def emit(self, record: logging.LogRecord) -> None:
         """Queue a record; drop it when the queue is full."""
@@ -58,6 +59,13 @@ class StderrLog(logging.Handler):
         with contextlib.suppress(queue.Full):
             self._lines.put_nowait(None)
         self._writer.join(_PATIENCE)
+
+
+class PrintableFormatter(logging.Formatter):
+    """The message, and a traceback beneath it, with nothing that a terminal would obey."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return "\n".join(map(printable, super().format(record).splitlines()))
 
 
 def printable(text: str) -> str:

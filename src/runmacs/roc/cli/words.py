@@ -17,6 +17,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+from ..proxy import Proxy, RemoteMethod
 from .stderr import printable
 
 __all__ = ["ago", "as_json", "as_word", "is_array", "line_of_json", "parse_word"]
@@ -40,6 +41,8 @@ def as_word(value: Any) -> str:
         word = printable(value)
         bare = word == value and value.strip() == value and value and parse_word(value) == value
         word = word if bare else json.dumps(value, ensure_ascii=False)
+    elif isinstance(value, Proxy | RemoteMethod):
+        word = repr(value)
     elif isinstance(value, float) and not math.isfinite(value):
         return {math.inf: "Infinity", -math.inf: "-Infinity"}.get(value, "NaN")
     elif isinstance(value, bytes | bytearray):
@@ -62,7 +65,9 @@ def _shortened(value: Any) -> Any:
 
 
 def is_array(value: object) -> bool:
-    """Whether it is an array of numpy's."""
+    """Whether it is an array of numpy's. A proxy is not asked: that would be a call."""
+    if isinstance(value, Proxy | RemoteMethod):
+        return False
     return hasattr(value, "dtype") and hasattr(value, "tolist") and hasattr(value, "shape")
 
 
@@ -81,8 +86,10 @@ def as_json(value: Any) -> Any:
         return value
     if isinstance(value, float):
         return value if math.isfinite(value) else None
+    if isinstance(value, Proxy | RemoteMethod):
+        return repr(value)
     if is_array(value):
-        return as_json(value.tolist())
+        return _array_as_json(value)
     if isinstance(value, Mapping):
         return {str(key): as_json(item) for key, item in value.items()}
     if isinstance(value, list | tuple | set | frozenset):
@@ -92,6 +99,17 @@ def as_json(value: Any) -> Any:
     if isinstance(value, complex):
         return [as_json(value.real), as_json(value.imag)]
     return value.isoformat() if hasattr(value, "isoformat") else str(value)
+
+
+def _array_as_json(array: Any) -> Any:
+    if array.dtype.kind in "biu" or (array.dtype.kind == "f" and array.size and _is_finite(array)):
+        return array.tolist()
+    return as_json(array.tolist())
+
+
+def _is_finite(array: Any) -> bool:
+    """Without numpy at hand: a sum of what is not finite is not, either."""
+    return math.isfinite(float(abs(array).max()))
 
 
 def line_of_json(value: Any) -> str:

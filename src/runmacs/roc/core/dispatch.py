@@ -46,6 +46,7 @@ from .special import SPECIAL
 __all__ = ["Dispatcher"]
 
 _CONTROL_METHODS = ("rpc.ping", "rpc.discover", "rpc.log_level")
+_MESSAGE = 300
 _ON_MEMBERS = ("rpc.get", "rpc.set", "rpc.special")
 
 
@@ -93,6 +94,8 @@ class Dispatcher:
         self.about = about
         self.limit = limit
         self._interrupted = interrupted
+        self._errors = 0
+        self._last_error: str | None = None
 
     def serve(
         self,
@@ -206,7 +209,11 @@ class Dispatcher:
             _strings(method, [logger], {}, 1)
             return functools.partial(self._log_level, logger, *levels)
         if method == "rpc.ping":
-            return lambda: self.about
+            return lambda: {
+                **self.about,
+                "errors": self._errors,
+                "last_error": self._last_error,
+            }
         message = f"{self.shared.object_id}: {method!r} is not a method of the protocol."
         raise MemberRefused(message)
 
@@ -262,9 +269,11 @@ class Dispatcher:
         return self._fail(request, errors.ServerLost(message, executed=executed))
 
     def _raised(self, request: Request, error: BaseException) -> bytes | None:
+        message = f"{self._name(request)} raised {message_of(error)}"
+        self._errors += 1
+        self._last_error = message if len(message) <= _MESSAGE else f"{message[:_MESSAGE]}..."
         if request.reply_id is None:
             return None
-        message = f"{self._name(request)} raised {message_of(error)}"
         data = {
             **facts_of(error),
             "host": self.about.get("host"),

@@ -130,7 +130,7 @@ class UpdateSource:
         if emit.about is not None:
             return later.describe(emit.path)
         if emit.leaves is None:
-            return later.set(emit.path)
+            return later.remove(emit.path)
         live = [leaf for leaf in reversed(emit.leaves) if later.set(leaf[0])]
         if live and len(live) != len(emit.leaves):
             self.superseded += len(emit.leaves) - len(live)
@@ -253,18 +253,26 @@ class _Later:
     """What later emits do, seen from the last one backwards.
 
     Each method says whether an earlier emit still counts, and enters it if so. A value
-    counts though leaves beneath it are set later: it ended those that were there before.
+    counts though leaves beneath it are set later: it ended those that were there before. It
+    also ended a leaf above it, which its own removal does not: so only a later value makes
+    up for it.
     """
 
     def __init__(self) -> None:
-        self._ended: set[str] = set()
+        self._set: set[str] = set()
+        self._removed: set[str] = set()
         self._described: set[str] = set()
 
     def set(self, path: str) -> bool:
-        """A leaf; also the end of a path, which ends all beneath it just so."""
-        if not self._ended.isdisjoint(_upward(path)):
+        if not self._set.isdisjoint(_upward(path)):
             return False
-        self._ended.add(path)
+        self._set.add(path)
+        return True
+
+    def remove(self, path: str) -> bool:
+        if not self._set.isdisjoint(_upward(path)) or not self._removed.isdisjoint(_upward(path)):
+            return False
+        self._removed.add(path)
         return True
 
     def describe(self, path: str) -> bool:

@@ -16,12 +16,12 @@ import gzip
 import os
 import queue
 import shutil
-import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
+from .._drivers.interrupts import OwnThread
 from .limits import Keep
 from .names import COMPRESSED, LogFile, log_files
 from .recovery import PART
@@ -50,7 +50,7 @@ class Housekeeping:
         self._said: set[str] = set()
         self._jobs: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         self._syncing = False
-        self._thread = threading.Thread(target=self._work, name="roc-log-files", daemon=True)
+        self._thread = OwnThread(self._work, "roc-log-files")
         self._thread.start()
 
     # ---- for whoever writes

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from .._drivers.clock import now as clock
 from .._drivers.forking import register
-from .._drivers.interrupts import leave_signals_to_others
+from .._drivers.interrupts import OwnThread
 from .._drivers.subscribing import Subscription
 from ..config import resolve_subscribe
 from ..core.mirror import Known, Mirror, News
@@ -98,7 +98,7 @@ class StatusTree(Mapping[str, Any]):
         self._subscription = Subscription(ctx, self.endpoints, reader)
         register(self)
         followed = weakref.ref(self), self._subscription
-        self._thread = threading.Thread(None, _follow, "roc-status", followed, daemon=True)
+        self._thread = OwnThread(_follow, "roc-status", followed)
         self._thread.start()
         with self._changed:
             self._changed.wait_for(lambda: self._mirror.synced, STANDS_WITHIN)
@@ -292,7 +292,6 @@ class StatusTree(Mapping[str, Any]):
 
 def _follow(owner: weakref.ref[StatusTree], subscription: Subscription) -> None:
     """The thread's work, until the tree is closed, or nobody has it any more."""
-    leave_signals_to_others()
     while not subscription.closed:
         try:
             subscription.pump(_TURN)

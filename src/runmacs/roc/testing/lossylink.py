@@ -16,7 +16,6 @@ from __future__ import annotations
 import os
 import selectors
 import socket
-import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Future
@@ -28,7 +27,7 @@ from typing import Literal
 from .._drivers.dialing import Address, addresses_of, tune_stream
 from .._drivers.forking import register
 from .._drivers.gates import Waker
-from .._drivers.interrupts import leave_signals_to_others
+from .._drivers.interrupts import OwnThread
 from ..endpoints import MAX_BASE_PORT, Endpoints, parse_endpoints
 from ..errors import Closed, ConfigError
 from .relay import Pair, connect, reset
@@ -98,7 +97,7 @@ class LossyLink:
         self._selector.register(self._waker.fd, selectors.EVENT_READ)
         self._listen()
         register(self)
-        self._thread = threading.Thread(target=self._run, name="roc-lossy-link", daemon=True)
+        self._thread = OwnThread(self._run, "roc-lossy-link")
         self._thread.start()
 
     # ---- what it is told
@@ -172,7 +171,6 @@ class LossyLink:
     # ---- the thread
 
     def _run(self) -> None:
-        leave_signals_to_others()
         try:
             while self._state != "closed":
                 self._turn()

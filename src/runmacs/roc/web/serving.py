@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 import signal
 import socket
-import threading
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 
 import uvicorn
 
+from .._drivers.interrupts import OwnThread
 from ..errors import ConfigError
 from .app import make_app
 from .settings import Settings
@@ -71,7 +71,7 @@ def serve(
     )
     server = uvicorn.Server(config)
     if until is not None:
-        threading.Thread(target=_end_after, args=(until, server), daemon=True).start()
+        OwnThread(target=_end_after, args=(until, server), name="roc-web-until").start()
     # uvicorn raises what stopped it once more when it has ended; that is no crash.
     signal.signal(signal.SIGTERM, lambda number, frame: None)
     with suppress(KeyboardInterrupt, asyncio.CancelledError):
