@@ -44,6 +44,7 @@ SUBCOMMANDS: Final = {
     "log": "Show what all programs log, as journalctl would.",
     "log level": "Show or set the level of a logger in a server.",
     "share": "Share anything that can be imported, with no code written.",
+    "web": "Show logs, status and objects in a browser, and serve programs that speak HTTP.",
     "shell": "Open a Python prompt with a connected client.",
     "ping": "Measure round trips to an object, or to the broker.",
     "bench": "Measure how many calls a second an object answers.",

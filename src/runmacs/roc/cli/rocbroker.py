@@ -27,6 +27,7 @@ from ..config import (
 from ..endpoints import Endpoints
 from ..errors import ConfigError
 from .stderr import StderrLog
+from .webaside import WebAside
 
 __all__ = ["main"]
 
@@ -57,8 +58,11 @@ def _flags(command: Callable[..., None]) -> Callable[..., None]:
 @click.option(CONFIG_FLAG, metavar="FILE", help="the configuration file to read")
 @click.option("--check", is_flag=True, help="say what it would do, and whether it can, and end")
 @click.option("--show-config", is_flag=True, help="print all values as a file of that kind")
+@click.option("--web", is_flag=True, help="show it in a browser too: `roc web`, with its defaults")
 @click.version_option(__version__, prog_name="rocbroker")
-def main(config: str | None, check: bool, show_config: bool, **flags: str | None) -> None:
+def main(
+    config: str | None, check: bool, show_config: bool, web: bool, **flags: str | None
+) -> None:
     """Route calls between clients and the objects that servers share.
 
     When all three sockets are bound it prints one line on stdout, which names them.
@@ -92,8 +96,14 @@ def main(config: str | None, check: bool, show_config: bool, **flags: str | None
     _stop_on_signals(broker)
     click.echo(f"rocbroker ready {_addresses(broker.endpoints)}")
     sys.stdout.flush()
-    with StderrLog(settings["log_level"].value):
+    shown = _reached(broker.endpoints) if web else None
+    with WebAside(shown), StderrLog(settings["log_level"].value):
         broker.run()
+
+
+def _reached(where: Endpoints) -> str:
+    """The broker's address for who is on the same computer."""
+    return re.sub(r"//(0\.0\.0\.0|\*|\[::\]):", "//127.0.0.1:", where.rocBroker)
 
 
 def _addresses(where: Endpoints) -> str:

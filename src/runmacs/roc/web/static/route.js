@@ -1,0 +1,45 @@
+// Addresses: /page/rest?what=is&chosen. What is chosen stands in the address, to be shared.
+
+import { useEffect, useState } from "./vendor/hooks.js";
+
+const listeners = new Set();
+
+function route() {
+  const [page = "", ...rest] = location.pathname.slice(1).split("/");
+  return { page, rest: rest.map(decodeURIComponent).join("/"), search: location.search };
+}
+
+function tell() {
+  for (const listener of listeners) listener();
+}
+
+addEventListener("popstate", tell);
+
+export function useRoute() {
+  const [found, set] = useState(route());
+  useEffect(() => {
+    const listener = () => set(route());
+    listeners.add(listener);
+    return () => listeners.delete(listener);
+  }, []);
+  return found;
+}
+
+export function go(event, address) {
+  if (event && (event.ctrlKey || event.metaKey || event.shiftKey || event.button > 0)) return;
+  event?.preventDefault();
+  history.pushState(null, "", address);
+  tell();
+}
+
+export function chosen() {
+  return new URLSearchParams(location.search);
+}
+
+export function choose(name, value) {
+  const query = chosen();
+  if (value) query.set(name, value); else query.delete(name);
+  const text = query.toString();
+  history.replaceState(null, "", location.pathname + (text ? `?${text}` : ""));
+  tell();
+}

@@ -1,0 +1,307 @@
+"""The page in a real browser, against a real broker, camera, status and log.
+
+Where ``ROC_SCREENSHOTS`` names a directory, each page is left there as a picture, at the size of
+a phone, a laptop and a wall.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from processes import start_broker
+from waiting import wait_until
+from weblab import Lab
+
+sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+
+SCREENSHOTS = os.environ.get("ROC_SCREENSHOTS")  # here: tests do not see such variables
+SIZES = {"phone": (390, 844), "laptop": (1366, 768), "wall": (2560, 1440)}
+PAGES = {
+    "overview": "",
+    "status": "status?plot=stage.position&plot=vnir.temperature",
+    "objects": "objects/vnir",
+    "logs": "logs",
+}
+
+
+@pytest.fixture(scope="module")
+def browser(chromium: str) -> Iterator[Any]:
+    with sync_api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=chromium, args=["--no-sandbox", "--disable-dev-shm-usage"]
+        )
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def page(browser: Any, lab: Lab) -> Iterator[Any]:
+    """A page that fails its test for every error, and for everything from elsewhere."""
+    context = browser.new_context(viewport={"width": 1366, "height": 768})
+    page = context.new_page()
+    complaints: list[str] = []
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.on("console", lambda told: complaints.append(told.text) if _is_ours(told) else None)
+    page.on("request", lambda asked: _check_home(asked.url, lab.url, complaints))
+    page.set_default_timeout(10_000)
+    yield page
+    context.close()
+    assert complaints == []
+
+
+def _is_ours(told: Any) -> bool:
+    return told.type == "error" and "WebSocket connection" not in told.text
+
+
+def _check_home(url: str, home: str, complaints: list[str]) -> None:
+    if not url.startswith((home, "blob:", "data:")):
+        complaints.append(f"{url} is from elsewhere")
+
+
+def member(page: Any, name: str) -> Any:
+    return page.locator(f'[data-member="{name}"]')
+
+
+def call(page: Any, name: str, text: str | None = None) -> Any:
+    """Fill in the first argument, and call; the member's part of the page."""
+    part = member(page, name)
+    if text is not None:
+        part.locator("form input").first.fill(text)
+    part.get_by_role("button", name="Call").click()
+    return part
+
+
+def test_a_record_is_seen_within_a_second_and_opens_to_its_traceback(page: Any, lab: Lab) -> None:
+    lab.call("say", "before")
+    page.goto(lab.url + "logs")
+    page.locator(".row", has_text="before").first.wait_for()
+    began = time.monotonic()
+    lab.call("say", "seen at once")
+    page.locator(".row", has_text="seen at once").wait_for()
+    assert time.monotonic() - began < 1.0
+    lab.call("stumble")
+    page.locator(".row.error", has_text="readout failed").last.wait_for()
+    page.get_by_role("button", name="Previous error").click()
+    assert "the mirror is stuck" in page.locator(".record .trace").inner_text()
+    shown = page.locator(".record").inner_text()
+    for fact in ("camera.driver", "call", "code.line.number"):
+        assert fact in shown
+    assert page.locator(".row.open").is_visible()
+
+
+def test_the_log_is_filtered_by_what_stands_in_the_address(page: Any, lab: Lab) -> None:
+    lab.call("say", "first of two")
+    lab.call("say", "second of two", 30)
+    page.goto(lab.url + "logs")
+    page.locator("[name=text]").fill("of two")
+    page.locator("[name=level]").select_option("WARNING")
+    page.locator(".row", has_text="second of two").wait_for()
+    assert page.locator(".row", has_text="first of two").count() == 0
+    assert "text=of+two" in page.url
+    assert "level=WARNING" in page.url
+    page.reload()
+    page.locator(".row", has_text="second of two").wait_for()
+    assert page.locator(".row", has_text="first of two").count() == 0
+
+
+def test_a_paused_log_loses_nothing(page: Any, lab: Lab) -> None:
+    page.goto(lab.url + "logs?text=pausing")
+    page.get_by_role("button", name="Pause").click()
+    lab.call("say", "while pausing")
+    page.get_by_role("button", name="Resume (1 new)").click()
+    page.locator(".row", has_text="while pausing").wait_for()
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Export").click()
+    assert "while pausing" in Path(download.value.path()).read_text("utf-8")
+
+
+def test_hostile_text_is_only_text(page: Any, lab: Lab) -> None:
+    hostile = "<img src=x onerror=document.title='caught'>\u202e\u001b[31m"
+    lab.call("say", hostile)
+    page.goto(lab.url + "logs")
+    page.locator(".row", has_text="<img src=x").last.wait_for()
+    assert "\\u202e" in page.locator(".row", has_text="<img src=x").last.inner_text()
+    page.goto(lab.url + "status")
+    page.locator("td", has_text="<img src=x").wait_for()
+    assert page.locator("main img").count() == 0
+    assert page.title() == "Status · ROC"
+
+
+def test_a_leaf_is_plotted(page: Any, lab: Lab) -> None:
+    page.goto(lab.url + "status")
+    for name in ("position", "temperature"):
+        page.locator(".tree button", has_text=name).first.click()
+    page.locator(".card .plot canvas").wait_for()
+    assert page.locator(".u-legend .u-label").count() == 3
+    assert "plot=stage.position" in page.url
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Download CSV").click()
+    lines = Path(download.value.path()).read_text("utf-8").splitlines()
+    assert lines[0] == '"time","stage.position","vnir.temperature"'
+    assert len(lines) > 2
+    page.locator("summary", has_text="array 50").click()
+    page.locator("td .plot canvas").wait_for()
+    page.get_by_label("Find").fill("temperature")
+    wait_until(lambda: page.locator(".tree tbody tr:not(.branch)").count() == 1, 3, "one is found")
+
+
+def test_methods_are_called_through_forms(page: Any, lab: Lab) -> None:
+    page.goto(lab.url + "objects/vnir")
+    call(page, "openShutter").locator("output", has_text="done").wait_for()
+    part = call(page, "setIntegrationTime", "99")
+    part.locator(".failure", has_text="ValueError").wait_for()
+    part.locator("summary", has_text="Remote traceback").click()
+    assert "camera.py" in part.locator(".failure pre").inner_text()
+    part = call(page, "setIntegrationTime", "soon")
+    part.locator(".failure", has_text="takes a number; nothing was sent").wait_for()
+    call(page, "setIntegrationTime", "0.02").locator("output", has_text="done").wait_for()
+    part = call(page, "wait", "1.5")
+    part.locator(".running").wait_for()
+    part.locator("output", has_text="waited").wait_for()
+    call(page, "table").locator("td", has_text="b").wait_for()
+
+
+def test_attributes_are_read_and_set_and_a_frame_is_seen(page: Any, lab: Lab) -> None:
+    page.goto(lab.url + "objects/vnir")
+    part = member(page, "scene")
+    part.locator("input").fill("lamp")
+    part.get_by_role("button", name="Set").click()
+    part.locator("output", has_text="lamp").wait_for()
+    assert lab.call("rpc.get", "scene") == "lamp"
+    lab.call("rpc.set", "scene", "sky")
+    canvas = call(page, "getFrame").locator("canvas")
+    canvas.wait_for()
+    colours = canvas.evaluate(
+        "c => new Set(c.getContext('2d').getImageData(0, 0, c.width, c.height).data).size"
+    )
+    assert colours > 50, "something is seen in it"
+    page.locator("summary", has_text="lens").click()
+    member(page, "lens.focus").get_by_role("button", name="Read").click()
+    member(page, "lens.focus").locator("output", has_text="1").wait_for()
+
+
+def test_ten_thousand_records_scroll_smoothly(page: Any, lab: Lab) -> None:
+    lab.call("say_often", 10_000, 5, Roc_Timeout="60")
+    page.goto(lab.url + "logs")
+    shown = page.locator(".bar .quiet")
+    wait_until(lambda: int(shown.inner_text().split()[0]) >= 10_000, 20, "ten thousand are there")
+    page.evaluate(
+        "() => { window.long = []; new PerformanceObserver(list => window.long.push("
+        "...list.getEntries().map(e => e.duration))).observe({type: 'longtask'}); }"
+    )
+    page.evaluate(
+        """async () => {
+            const list = document.querySelector(".log");
+            for (let step = 0; step < 120; step++) {
+                list.scrollTop = (list.scrollHeight * (step % 40)) / 40;
+                await new Promise(requestAnimationFrame);
+            }
+        }"""
+    )
+    assert page.locator(".row").count() < 150, "only what is seen is in the page"
+    lab.call("say_often", 2_000, Roc_Timeout="60")  # a thousand a second
+    longest = max(page.evaluate("window.long"), default=0)
+    print(f"longest task: {longest:.0f} ms")
+    assert longest < 200
+
+
+def test_every_control_is_reached_by_keyboard_and_has_a_name(page: Any, lab: Lab) -> None:
+    for path in PAGES.values():
+        page.goto(lab.url + path)
+        page.locator("main h1").wait_for()
+        nameless = page.evaluate(
+            """() => [...document.querySelectorAll("button, input, select, a")].filter(element =>
+                !(element.textContent.trim() || element.labels?.length || element.ariaLabel)
+                || element.tabIndex < 0).map(element => element.outerHTML)"""
+        )
+        assert nameless == []
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_colours_have_contrast(browser: Any, lab: Lab, scheme: str) -> None:
+    context = browser.new_context(color_scheme=scheme)
+    page = context.new_page()
+    for path in PAGES.values():
+        page.goto(lab.url + path)
+        page.locator("main h1").wait_for()
+        found = page.evaluate(CONTRAST)
+        assert found["least"] >= 4.5, found
+    context.close()
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_pages_fit_their_screens(browser: Any, lab: Lab, size: str) -> None:
+    width, height = SIZES[size]
+    scheme = "dark" if size == "wall" else "light"
+    viewport = {"width": width, "height": height}
+    context = browser.new_context(viewport=viewport, color_scheme=scheme)
+    page = context.new_page()
+    lab.call("say", "a screen of this size")
+    lab.call("stumble")
+    for name, path in PAGES.items():
+        page.goto(lab.url + path)
+        page.locator("main h1").wait_for()
+        if name == "logs":
+            page.locator(".row.error").first.click()
+        if name == "status":
+            page.locator(".card .plot canvas").wait_for()
+        if name == "objects":
+            call(page, "getFrame").locator("canvas").wait_for()
+            member(page, "getFrame").scroll_into_view_if_needed()
+        overflow = page.evaluate("document.documentElement.scrollWidth - innerWidth")
+        assert overflow <= 0, f"{name} is wider than a {size}"
+        if SCREENSHOTS:
+            page.screenshot(path=Path(SCREENSHOTS) / f"{name}-{size}.png")
+    context.close()
+
+
+def test_an_object_dies_and_comes_back_and_the_broker_too(page: Any, lab: Lab) -> None:
+    page.goto(lab.url)
+    page.locator(".tile.serving").wait_for()
+    lab.server.kill()
+    page.locator(".problems", has_text="vnir is gone").wait_for()
+    page.locator(".problems", has_text="stage is stale").wait_for()
+    lab.start_camera()
+    page.locator(".tile.serving").wait_for()
+
+    where = lab.broker.endpoints
+    lab.broker.child.kill()
+    page.locator(".waiting", has_text="No broker answers").wait_for()
+    port = where.brokerBasePort
+    lab.broker = start_broker(lab.spawn, "--base-port", port, name="rocbroker-again")
+    page.locator(".state", has_text="live").wait_for()
+    page.locator(".tile.serving").wait_for()
+    lab.call("say", "after the restart")
+    page.get_by_role("link", name="Logs").click()
+    page.locator(".row", has_text="after the restart").wait_for()
+    assert page.locator(".row.mark", has_text="started anew").count() == 1
+
+
+CONTRAST = """() => {
+    const parse = text => (text.match(/[\\d.]+/g) ?? []).map(Number);
+    const light = ([r, g, b]) => [r, g, b].map(c => c / 255).map(c =>
+        c <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4)
+        .reduce((sum, c, at) => sum + c * [0.2126, 0.7152, 0.0722][at], 0);
+    const ground = element => {
+        for (; element; element = element.parentElement) {
+            const colour = parse(getComputedStyle(element).backgroundColor);
+            if (colour.length === 3 || colour[3] === 1) return colour;
+        }
+        return [255, 255, 255];
+    };
+    let least = 99, where = "";
+    for (const element of document.querySelectorAll("#app *")) {
+        const isText = node => node.nodeType === 3 && node.data.trim();
+        if (![...element.childNodes].some(isText)) continue;
+        const [a, b] = [light(parse(getComputedStyle(element).color)), light(ground(element))];
+        const ratio = (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
+        if (ratio < least) [least, where] = [ratio, element.outerHTML.slice(0, 200)];
+    }
+    return {least, where};
+}"""
