@@ -14,6 +14,7 @@ from runmacs.roc._drivers.clock import now as clock
 from runmacs.roc._drivers.fronts import StreamFront
 from runmacs.roc._drivers.gates import Gate, Poller
 from runmacs.roc._drivers.hosting import see_off
+from runmacs.roc._drivers.intake import StreamIntake
 from runmacs.roc._drivers.news import News
 from runmacs.roc._drivers.outlet import StreamOutlet
 from runmacs.roc._drivers.streams import StreamLink
@@ -281,6 +282,18 @@ class DrivenNews:
         self.until(lambda: (self.traffic.publishers or 0) > known, "the handshake")
         assert peer.receive() == [b"\x01"]
         return peer
+
+    def wait_for_arrival(self, publisher: Peer) -> None:
+        """Until what this publisher has sent can be read here, without reading it."""
+        intake = self.news.intake
+        assert isinstance(intake, StreamIntake)
+        own = publisher.sock.getsockname()
+        (sock,) = (
+            connection._sock
+            for connection in intake._connections.values()
+            if connection._sock.getpeername() == own
+        )
+        assert select.select([sock], [], [], 5.0)[0], "nothing has come within 5 s"
 
     def subscriber(self, *prefixes: bytes, kind: bytes = b"SUB") -> Peer:
         """One that has shaken hands, and gets what begins so."""

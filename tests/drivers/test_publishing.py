@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import socket
-import statistics
 import sys
 import threading
 import time
@@ -222,28 +221,6 @@ def test_a_storm_wakes_the_thread_once(
         for _ in range(5000):
             broker.receive()
     assert rings < 500
-
-
-def test_what_wake_costs(where: Endpoints, publisher: Publisher, feed: SimpleFeed) -> None:
-    """Bounds that hold on a machine that is busy otherwise; the figures are printed."""
-    with StockXSub(where) as broker:
-        feed.put(b"ready")
-        publisher.wake()
-        broker.receive()
-        costs = []
-        for _ in range(300):
-            wait_until(lambda: publisher._asleep, what="asleep")
-            began = time.perf_counter()
-            publisher.wake()
-            costs.append(time.perf_counter() - began)
-        asleep = statistics.median(costs)
-        began = time.perf_counter()
-        for _ in range(10_000):
-            publisher.wake()
-        awake = (time.perf_counter() - began) / 10_000
-    print(f"wake: {asleep * 1e6:.2f} µs asleep, {awake * 1e6:.2f} µs awake")
-    assert asleep < 50e-6
-    assert awake < 10e-6
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals; run it on Linux or macOS")
