@@ -37,8 +37,9 @@ AT_ONCE = 1.0
 A_FEW = 8
 """Requests. Pings are among them, and descriptions that grew old; one for each member is 50."""
 
-BOUND = 1.5
-"""Seconds for what is bounded by half of one, in a terminal."""
+BOUND = 5.0
+"""Seconds for what is bounded by half of one, in a terminal; the rest is for a busy machine. A
+call's own timeout is 30."""
 
 
 class Lens:

@@ -99,7 +99,9 @@ def test_without():
     result.stdout.fnmatch_lines(["*ObjectNotFound*vnir*"])
 
 
-def test_costs_nothing_until_it_is_used(pytester: pytest.Pytester) -> None:
+def test_costs_nothing_until_it_is_used(
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """pytest loads it in every run of everybody who has installed ROC."""
     pytester.makepyfile(
         """
@@ -112,4 +114,7 @@ def test_loaded(request):
     assert not {"zmq", "msgspec", "numpy", "asyncio"} & {*sys.modules}
 """
     )
-    pytester.runpytest_subprocess("-W", "error", timeout=60).assert_outcomes(passed=1)
+    # Others load all of that themselves.
+    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
+    run = pytester.runpytest_subprocess("-W", "error", "-p", "roc", timeout=60)
+    run.assert_outcomes(passed=1)
