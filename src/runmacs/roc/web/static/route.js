@@ -36,9 +36,11 @@ export function chosen() {
   return new URLSearchParams(location.search);
 }
 
+// One value, or several of one name; nothing takes it out of the address.
 export function choose(name, value) {
   const query = chosen();
-  if (value) query.set(name, value); else query.delete(name);
+  query.delete(name);
+  for (const one of [value].flat().filter(Boolean)) query.append(name, one);
   const text = query.toString();
   history.replaceState(null, "", location.pathname + (text ? `?${text}` : ""));
   tell();
