@@ -133,6 +133,115 @@ def test_attributes_are_read_and_set_and_a_frame_is_seen(page: Any, lab: Lab) ->
     member(page, "lens.focus").locator("output", has_text="1").wait_for()
 
 
+def test_the_log_is_filtered_by_time(page: Any, lab: Lab) -> None:
+    lab.call("say", "an early one")
+    lab.call("say", "a late one")
+    page.goto(lab.url + "logs?text=+one&since=2020-01-01T00:00:00Z")
+    page.locator(".row", has_text="a late one").last.wait_for()
+    assert page.locator("[name=since]").input_value().startswith(("2019-12-31", "2020-01-01"))
+    page.locator("[name=until]").fill("2020-01-02T03:04:05")
+    page.locator("[name=until]").dispatch_event("change")
+    page.get_by_text("No record fits the filter.").wait_for()
+    assert "until=2020-01-0" in page.url
+    assert lab.ask("logs.json?" + page.url.partition("?")[2]).json["records"] == []
+    page.get_by_role("button", name="clear the filter").click()
+    page.locator(".row", has_text="a late one").last.wait_for()
+    assert "?" not in page.url
+
+
+def test_keys_jump_between_errors_and_a_call_leads_to_its_records(page: Any, lab: Lab) -> None:
+    lab.call("stumble")
+    lab.call("say", "between two errors")
+    lab.call("stumble")
+    page.goto(lab.url + "logs")
+    page.locator(".row", has_text="between two errors").last.wait_for()
+    page.keyboard.press("E")
+    last = page.locator(".row.open").evaluate("row => row.style.top")
+    page.keyboard.press("E")
+    assert page.locator(".row.open").evaluate("row => row.style.top") != last
+    page.keyboard.press("e")
+    assert page.locator(".row.open").evaluate("row => row.style.top") == last
+    page.keyboard.press("k")
+    assert "between two errors" in page.locator(".row.open").inner_text()
+    page.keyboard.press("j")
+    page.get_by_role("link", name="its records").click()
+    page.get_by_role("button", name="call ").wait_for()
+    assert page.locator(".row").count() == 1
+    call = page.url.partition("?call=")[2]
+    (record,) = lab.ask(f"logs?call={call}").json["records"]
+    assert record["Body"] == "readout failed"
+
+
+def test_a_page_that_was_elsewhere_has_missed_nothing(page: Any, lab: Lab) -> None:
+    page.goto(lab.url + "logs?text=away")
+    page.locator(".log").wait_for()
+    lab.call("say", "before going away")
+    page.locator(".row", has_text="before going away").wait_for()
+    page.get_by_role("link", name="Overview").click()
+    page.locator(".figures").wait_for()
+    lab.call("say", "while away")
+    page.go_back()
+    page.locator(".row", has_text="while away").wait_for()
+    assert page.locator(".row", has_text="before going away").count() == 1
+
+
+def test_a_plot_is_zoomed_by_dragging_and_by_buttons(page: Any, lab: Lab) -> None:
+    page.goto(lab.url + "status?plot=stage.position&plot=vnir.temperature")
+    over = page.locator(".plots .u-over")
+    over.wait_for()
+    assert page.locator(".u-legend", has_text="mm").count() == 1
+    box = over.bounding_box()
+    ends = [box["x"] + box["width"] * part for part in (0.3, 0.6)]
+    shown = "() => document.querySelector('.plots .u-legend').textContent"
+    page.mouse.move(ends[0], box["y"] + 50)
+    page.mouse.down()
+    page.mouse.move(ends[1], box["y"] + 60, steps=5)
+    page.mouse.up()
+    # Zoomed in, it stays there: what is under the pointer does not change any more.
+    page.mouse.move(ends[0], box["y"] + 60)
+    before, known = page.evaluate(shown), points_of(lab, "stage.position")
+    wait_until(lambda: points_of(lab, "stage.position") > known + 3, 10, "more points")
+    assert page.evaluate(shown) == before
+    page.get_by_role("button", name="1 min").click()
+    assert "span=60" in page.url
+    page.get_by_role("button", name="Close").click()
+    assert page.locator(".plots").count() == 0
+
+
+def points_of(lab: Lab, path: str) -> int:
+    return len(lab.ask(f"history/{path}").json[path]["times"])
+
+
+def test_arrays_are_drawn_in_the_tree_and_branches_fold(page: Any, lab: Lab) -> None:
+    page.goto(lab.url + "status")
+    page.locator("summary", has_text="40 × 60 float64").locator("canvas").wait_for()
+    page.locator("summary", has_text="50 float64").locator("canvas").wait_for()
+    page.locator("tr.out", has_text="not in 300 to 1100").wait_for()
+    page.get_by_role("button", name="Fold all").click()
+    assert page.locator(".tree tbody tr").count() == 2
+    assert "1 out of limits" in page.locator(".tree").inner_text()
+    page.get_by_role("button", name="stage").click()
+    page.locator("tr.out").wait_for()
+
+
+def test_a_frame_is_seen_live_beside_its_status_and_its_log(page: Any, lab: Lab) -> None:
+    lab.call("say", "seen beside the frame")
+    page.goto(lab.url + "objects/vnir")
+    part = member(page, "getFrame")
+    part.get_by_role("button", name="Live").click()
+    canvas = part.locator("canvas")
+    canvas.wait_for()
+    picture = "c => c.toDataURL()"
+    first = canvas.evaluate(picture)
+    wait_until(lambda: canvas.evaluate(picture) != first, 10, "another frame")
+    page.locator(".beside .tree button", has_text="temperature").click()
+    page.locator(".beside .plot canvas").wait_for()
+    page.locator(".beside .row", has_text="seen beside the frame").wait_for()
+    part.get_by_role("button", name="Live").click()
+    assert "Live" not in page.url
+    assert member(page, "openShutter").get_by_role("button", name="Live").count() == 0
+
+
 def test_ten_thousand_records_scroll_smoothly(page: Any, lab: Lab) -> None:
     lab.call("say_often", 10_000, 5, Roc_Timeout="60")
     page.goto(lab.url + "logs")

@@ -97,7 +97,7 @@ def arrange(screen: Any, name: str) -> None:
             screen.locator("tr.stale").first.wait_for()
             screen.locator("tr.out").first.wait_for()
         case "objects":
-            screen.locator("tr.absent").wait_for()
+            screen.locator("tr.absent, .tile.absent").wait_for()
         case "logs":
             screen.locator(".row").first.wait_for()
             screen.get_by_role("button", name="Previous error").click()

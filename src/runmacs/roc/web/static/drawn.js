@@ -17,27 +17,29 @@ const TIMES = [
 
 // One line for each of `series`: {label, unit}. Each unit has an axis of its own. Dragging zooms;
 // `span` shows the last so many seconds and goes on with them.
-export function Plot({ series, data, time = true, height = 260, span = 0 }) {
+export function Plot({ series, data, time = true, height: given = 260, span = 0 }) {
   const place = useRef(null);
   const plot = useRef(null);
+  const large = parseFloat(getComputedStyle(document.documentElement).fontSize) / 15; // on a wall
+  const height = given * large, font = `${13 * large}px system-ui, sans-serif`;
   const names = JSON.stringify(series);
   useLayoutEffect(() => {
     const box = place.current;
     const ink = getComputedStyle(document.body).color;
-    const axis = { stroke: ink, grid: { stroke: "#8884", width: 1 }, ticks: { stroke: "#8886" }, font: FONT, labelFont: FONT };
+    const axis = { stroke: ink, grid: { stroke: "#8884", width: 1 }, ticks: { stroke: "#8886" }, font, labelFont: font, labelGap: 2 };
     const units = [...new Set(series.map(({ unit }) => unit ?? ""))];
     const colour = (at) => COLOURS[at % COLOURS.length];
     const axes = units.map((unit, at) => {
       const own = series.map((one, index) => [one.unit ?? "", index]).filter(([its]) => its === unit);
-      return { ...axis, scale: `y${unit}`, side: at % 2 ? 1 : 3, size: 64, grid: at ? { show: false } : axis.grid,
-        label: unit, labelSize: unit ? 20 : 0, stroke: units.length > 1 && own.length === 1 ? colour(own[0][1]) : ink };
+      return { ...axis, scale: `y${unit}`, side: at % 2 ? 1 : 3, size: 60 * large, grid: at ? { show: false } : axis.grid,
+        label: unit, labelSize: unit ? 20 * large : 0, stroke: units.length > 1 && own.length === 1 ? colour(own[0][1]) : ink };
     });
     const options = {
       width: box.clientWidth || 300, height, cursor: { drag: { x: true, y: false } }, scales: { x: { time } },
-      axes: [time ? { ...axis, values: TIMES, space: 80 } : axis, ...axes],
+      axes: [{ ...axis, size: 46 * large, ...(time ? { values: TIMES, space: 85 * large } : {}) }, ...axes],
       // The legend tells what is under the pointer, else the newest.
       series: [{ label: time ? "at" : "index", value: (self, at) => (at === null ? "newest" : time ? clock(at) : at) }, ...series.map(({ label, unit = "" }, at) => ({
-        label, scale: `y${unit}`, stroke: colour(at), width: 1.75, spanGaps: true, points: { show: data[0].length < 40 },
+        label, scale: `y${unit}`, stroke: colour(at), width: 1.75 * large, spanGaps: true, points: { show: data[0].length < 40 },
         value: (self, value, index, row) => `${shown(row === null ? newest(self.data[index]) : value ?? "–")} ${unit}` }))],
     };
     plot.current = new uPlot(options, data, box);
@@ -61,8 +63,6 @@ export function Plot({ series, data, time = true, height = 260, span = 0 }) {
 }
 
 const newest = (column) => column.findLast((value) => value !== null) ?? "–";
-const FONT = "13px system-ui, sans-serif";
-
 const listed = (array) => (array instanceof NdArray ? array.data : array);
 
 export function Curve({ array }) {

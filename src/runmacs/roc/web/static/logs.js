@@ -208,7 +208,7 @@ function Record({ record, close }) {
   const address = `/logs?${new URLSearchParams({ call: id ?? "" })}`;
   return html`<section class="record card" aria-label="Record"><button class="close" onClick=${close} title="key Escape">Close</button>
     <pre class="message">${printable(message(record))}</pre>${trace ? html`<pre class="trace">${printable(trace)}</pre>` : null}
-    <dl>${id ? html`<div><dt>call</dt><dd>${printable(String(id))} <a href=${address} onClick=${(event) => go(event, address)}>all records of this call</a></dd></div>` : null}
+    <dl>${id ? html`<div><dt>call</dt><dd>${printable(String(id))} <a href=${address} onClick=${(event) => go(event, address)}>its records</a></dd></div>` : null}
     ${Object.entries(facts).filter(([, value]) => value !== undefined && value !== "").map(([name, value]) =>
       html`<div><dt>${printable(name)}</dt><dd>${shown(value, 2000)}</dd></div>`)}</dl></section>`;
 }

@@ -4,7 +4,8 @@ import { Curve, Image, imageOf } from "./drawn.js";
 import { html } from "./html.js";
 import { call, now, store, useStore } from "./link.js";
 import { Row } from "./logs.js";
-import { go, useRoute } from "./route.js";
+import { Tile } from "./overview.js";
+import { go, isNarrow, useRoute } from "./route.js";
 import { Plotted, Tree } from "./status.js";
 import { age, clock, NdArray, printable, shown } from "./values.js";
 import { useEffect, useRef, useState } from "./vendor/hooks.js";
@@ -15,7 +16,12 @@ export function Objects() {
   const objects = overview?.objects ?? [];
   if (rest) return html`<${One} key=${rest} id=${rest} entry=${objects.find(({ id }) => id === rest)} />`;
   return html`<div class="bar"><h1>Objects</h1><a class="quiet" href="/objects.json">JSON</a></div>
-    <div class="wide"><table class="objects"><thead><tr><th>Object</th><th>State</th><th>Where</th><th>Since</th><th>Now</th><th class="number">Calls</th></tr></thead>
+    ${isNarrow() ? html`<ul class="tiles">${objects.map(Tile)}</ul>` : html`<${Table} objects=${objects} />`}
+    ${objects.length === 0 ? html`<p class="quiet">${overview ? "No program shares an object." : "Waiting for the first news."}</p>` : null}`;
+}
+
+function Table({ objects }) {
+  return html`<div class="wide"><table class="objects"><thead><tr><th>Object</th><th>State</th><th>Where</th><th>Since</th><th>Now</th><th class="number">Calls</th></tr></thead>
     <tbody>${objects.map((entry) => {
       const address = `/objects/${encodeURIComponent(entry.id)}`;
       return html`<tr key=${entry.id} class=${entry.state}><th scope="row"><a href=${address}
@@ -23,13 +29,13 @@ export function Objects() {
         <td>${entry.state}${entry.gone ? ` since ${clock(entry.gone)}` : ""}</td>
         <td>${where(entry)}</td><td>${since(entry)}</td><td>${busy(entry)}</td>
         <td class="number">${entry.calls}, ${entry.rate}/s</td></tr>`;
-    })}</tbody></table></div>
-    ${objects.length === 0 ? html`<p class="quiet">${overview ? "No program shares an object." : "Waiting for the first news."}</p>` : null}`;
+    })}</tbody></table></div>`;
 }
 
 const where = ({ host, pid }) => `${printable(host ?? "")}${pid ? `, pid ${pid}` : ""}`;
-const since = (entry) => (entry.since ? `${clock(entry.since)}, ${age(now() - entry.since)}` : "");
-const busy = ({ running, queued }) => `${running ? "busy" : "idle"}${queued ? `, ${queued} waiting` : ""}`;
+const since = (entry) => (entry.since && !entry.gone ? `${clock(entry.since)}, ${age(now() - entry.since)}` : "");
+const busy = ({ state, running, queued }) => (state === "absent" ? ""
+  : `${running ? "busy" : "idle"}${queued ? `, ${queued} waiting` : ""}`);
 
 // An object: its members, and beside them its status and its log.
 function One({ id, entry }) {
@@ -42,7 +48,7 @@ function One({ id, entry }) {
     <div class="halves"><${Members} id=${id} state=${state} /><${Beside} id=${id} /></div>`;
 }
 
-const MOST_RECORDS = 12;
+const MOST_RECORDS = 8;
 
 function Beside({ id }) {
   const { records, leaves } = useStore();
@@ -53,7 +59,7 @@ function Beside({ id }) {
   const status = `/status/${encodeURIComponent(id)}`, log = `/logs?${new URLSearchParams({ node: id })}`;
   const tells = [...leaves.keys()].some((path) => path === id || path.startsWith(`${id}.`));
   return html`<div class="beside"><h2>Status <a class="quiet" href=${status} onClick=${(event) => go(event, status)}>all</a></h2>
-    ${tells ? html`<${Plotted} /><${Tree} within=${id} narrow />` : html`<p class="quiet">It tells no status under its name.</p>`}
+    ${tells ? html`<${Plotted} height=${170} /><${Tree} within=${id} narrow />` : html`<p class="quiet">It tells no status under its name.</p>`}
     <h2>Log <a class="quiet" href=${log} onClick=${(event) => go(event, log)}>all</a></h2>
     ${some.length ? html`<div class="lines">${some.map((row) => html`<${Row} key=${row.n} row=${row} choose=${(event) => go(event, log)} />`)}</div>`
       : html`<p class="quiet">It has logged nothing lately.</p>`}</div>`;

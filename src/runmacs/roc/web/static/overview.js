@@ -47,7 +47,7 @@ function Figure({ label, value, of = null, grade = "", course = [] }) {
     ${course.length > 2 ? html`<${Spark} values=${course} low=${0} label=${`${label} in the last minutes`} />` : null}</dd></div>`;
 }
 
-function Tile(entry) {
+export function Tile(entry) {
   const address = `/objects/${encodeURIComponent(entry.id)}`;
   const busy = entry.running ? "busy" : "idle";
   return html`<li><a class=${`tile ${entry.state}`} href=${address} onClick=${(event) => go(event, address)}>

@@ -25,6 +25,9 @@ export function useRoute() {
   return found;
 }
 
+// Whether the screen is a phone's, as style.css has it.
+export const isNarrow = () => matchMedia("(max-width: 700px)").matches;
+
 export function go(event, address) {
   if (event && (event.ctrlKey || event.metaKey || event.shiftKey || event.button > 0)) return;
   event?.preventDefault();

@@ -3,7 +3,7 @@
 import { Curve, CurveSpark, Image, imageOf, Plot, Thumbnail } from "./drawn.js";
 import { html } from "./html.js";
 import { ask, now, store, useStore } from "./link.js";
-import { chosen, choose, go, useRoute } from "./route.js";
+import { chosen, choose, go, isNarrow, useRoute } from "./route.js";
 import { age, named, NdArray, printable, save, shown } from "./values.js";
 import { useEffect, useMemo, useState } from "./vendor/hooks.js";
 
@@ -15,7 +15,7 @@ export function Status() {
   const { rest } = useRoute();
   const find = chosen().get("find") ?? "";
   const [closed, setClosed] = useState(new Set());
-  const narrow = matchMedia("(max-width: 700px)").matches;
+  const narrow = isNarrow();
   const branches = () => new Set([...leaves.keys()].flatMap(above));
   return html`
     <div class="bar"><h1>${rest ? html`<a href="/status" onClick=${(event) => go(event, "/status")}>Status</a> of ${printable(rest)}` : "Status"}</h1>
@@ -126,16 +126,16 @@ function Folded({ value, small, whole }) {
 }
 
 // The leaves that stand in the address, over time.
-export function Plotted() {
+export function Plotted({ height }) {
   const { leaves } = useStore();
   const paths = chosen().getAll("plot");
   if (!paths.length) return null;
   // The units come with the leaves; before that there is nothing to draw anyway.
   const series = paths.map((path) => ({ label: printable(path), unit: printable(leaves.get(path)?.unit ?? "") }));
-  return html`<${Times} key=${JSON.stringify(paths)} paths=${paths} series=${series} />`;
+  return html`<${Times} key=${JSON.stringify(paths)} paths=${paths} series=${series} height=${height} />`;
 }
 
-function Times({ paths, series }) {
+function Times({ paths, series, height }) {
   const [points, setPoints] = useState(null);
   const span = chosen().get("span") ?? "";
   useEffect(() => {
@@ -161,7 +161,7 @@ function Times({ paths, series }) {
   const csv = () => save(`status-${named()}.csv`, [["time", ...paths].map((name) => `"${name.replaceAll('"', '""')}"`).join(","),
     ...data[0].map((at, row) => [new Date(at * 1000).toISOString(), ...data.slice(1).map((column) => column[row] ?? "")].join(","))]
     .join("\r\n"), "text/csv");
-  return html`<section class="card plots"><${Plot} series=${series} data=${data} span=${Number(span)} />
+  return html`<section class="card plots"><${Plot} series=${series} data=${data} span=${Number(span)} height=${height} />
     <div class="bar"><span class="choice" role="group" aria-label="Time shown">${SPANS.map(([label, seconds]) =>
       html`<button aria-pressed=${span === seconds} onClick=${() => choose("span", seconds)}>${label}</button>`)}</span>
     <button onClick=${csv}>Download CSV</button> <button onClick=${() => choose("plot", "")}>Close</button>
