@@ -22,7 +22,8 @@ A comment on the line before a block says more; several are separated by commas:
 
 A real broker runs for each page that runs anything; ``ROC_BROKER`` leads to it, so that
 snippets need no address. A page that starts ``rocbroker`` itself is served by that one.
-Its ports are free ones, and read as 5555 to 5557 in all output.
+Its ports are free ones, and read as 5555 to 5557 in all output. So is the port of ``roc web``,
+which is 8555 on the page.
 """
 
 from __future__ import annotations
@@ -42,6 +43,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from processes import Child, Spawner, rocbroker_command, start_broker
+from roccommand import roc_command
 from waiting import wait_until
 
 __all__ = ["SKIP_REASONS", "Block", "PageRun", "broken_links", "matches", "read_blocks"]
@@ -64,6 +66,7 @@ INLINE_CODE = re.compile(r"`[^`\n]*`")
 
 PATIENCE = 20.0
 DEFAULT_PORT = 5555
+DEFAULT_WEB_PORT = 8555
 END_OF_COMMAND = "-- end of command --"
 
 
@@ -143,6 +146,7 @@ class PageRun:
         self.spawn = spawn
         self.directory = spawn.directory
         self.port = free_base_port()
+        self.web_port = free_base_port()
         self.env = {
             "PATH": os.pathsep.join(
                 [str(self._shims()), str(Path(sys.executable).parent), os.environ["PATH"]]
@@ -216,7 +220,8 @@ class PageRun:
     def _run_python(self, block: Block) -> None:
         if self._python is None:
             self._python = self.spawn(DRIVER, name="python", env=self.env, interactive=True)
-        line = {"page": str(block.page), "line": block.line, "text": block.text}
+        text = self._as_own_web_port(block.text)
+        line = {"page": str(block.page), "line": block.line, "text": text}
         self._python.send_line(json.dumps({**line, "doctest": block.language == "pycon"}))
         try:
             self._python.wait_for(f"^{END_OF_COMMAND} {block.line}$", PATIENCE)
@@ -227,7 +232,7 @@ class PageRun:
         commands = list(read_commands(block))
         script = ["exec 2>&1"]
         for command, _ in commands:
-            script += [command, f"printf '\\n{END_OF_COMMAND} %d\\n' $?"]
+            script += [self._as_own_web_port(command), f"printf '\\n{END_OF_COMMAND} %d\\n' $?"]
         child = self._shell("\n".join(script), f"shell-{block.line}")
         child.wait(PATIENCE * 2)
         outputs = re.split(f"\n{END_OF_COMMAND} (\\d+)\n", child.stdout)
@@ -286,13 +291,20 @@ class PageRun:
         return self.spawn.command(["sh", "-u", "-c", script], name=name, env=self.env)
 
     def _shims(self) -> Path:
-        """A directory with a ``rocbroker`` that takes this page's ports unless told otherwise."""
+        """A directory with commands that take this page's ports unless told otherwise."""
         shims = self.directory / "shims"
         shims.mkdir()
-        shim = shims / "rocbroker"
-        command = shlex.join(rocbroker_command())
-        shim.write_text(f'#!/bin/sh\nexec {command} --base-port {self.port} "$@"\n')
-        shim.chmod(0o755)
+        broker, roc = shlex.join(rocbroker_command()), shlex.join(roc_command())
+        for name, lines in {
+            "rocbroker": [f'exec {broker} --base-port {self.port} "$@"'],
+            "roc": [
+                f'[ "$1" = web ] && shift && set -- web --port {self.web_port} "$@"',
+                f'exec {roc} "$@"',
+            ],
+        }.items():
+            shim = shims / name
+            shim.write_text("\n".join(["#!/bin/sh", *lines, ""]))
+            shim.chmod(0o755)
         return shims
 
     def _objects(self) -> set[str]:
@@ -314,7 +326,10 @@ class PageRun:
     def _as_default_ports(self, output: str) -> str:
         for offset in range(3):
             output = output.replace(f":{self.port + offset}", f":{DEFAULT_PORT + offset}")
-        return output
+        return output.replace(f":{self.web_port}", f":{DEFAULT_WEB_PORT}")
+
+    def _as_own_web_port(self, text: str) -> str:
+        return text.replace(f":{DEFAULT_WEB_PORT}", f":{self.web_port}")
 
 
 def starts_rocbroker(block: Block) -> bool:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from processes import BrokerProcess, Child, Spawner
+from waiting import wait_until
 
 EXAMPLE = Path(__file__).parents[1] / "examples" / "vnir"
 
@@ -56,8 +57,12 @@ SERVER = """
     hostile = "<img src=x onerror=document.title='caught'>"
     updater = RocStatusUpdater()
     updater.describe("stage.position", unit="mm", limits=(0, 10))
+    updater.describe("vnir.temperature", unit="K")
     updater.emit("stage", {"position": 1.0, "note": hostile, hostile: 1})
-    updater.emit("stage.spectrum", np.arange(50.0))
+    updater.emit("stage.spectrum", np.hanning(50))
+    updater.emit("stage.map", np.hanning(40)[:, None] * np.hanning(60))
+    updater.describe("stage.pressure", unit="hPa", limits=(300, 1100))
+    updater.emit("stage.pressure", 1203.5)
     with Camera(createStatusUpdater=RocStatusUpdater) as vnir:
         def report():
             number = 0
@@ -70,6 +75,19 @@ SERVER = """
         run_simple_server("vnir", vnir)
 """
 
+CHILLER = """
+    from runmacs.roc import RocStatusUpdater
+    from runmacs.roc.servers import run_simple_server
+
+    class Chiller:
+        def cool(self, to: float) -> None:
+            '''Cool down to so many kelvin.'''
+
+    updater = RocStatusUpdater()
+    updater.describe("chiller.water", unit="°C", limits=(5, 30))
+    updater.emit("chiller", {"water": 12.25, "pump": "on"})
+    run_simple_server("chiller", Chiller())
+"""
 
 __all__ = ["Answer", "Lab", "printed_port", "start_web"]
 
@@ -129,6 +147,15 @@ class Lab:
         env = {"ROC_BROKER": where}
         self.server = self.spawn(SERVER, EXAMPLE, name=name, env=env)
         return self.server
+
+    def start_chiller(self) -> Child:
+        """A second server; it is there when this returns."""
+        where = self.broker.endpoints.rocBroker
+        child = self.spawn(CHILLER, name="chiller", env={"ROC_BROKER": where})
+        wait_until(lambda: self.ask("status/chiller").status == 200, 20, "its status is seen")
+        there = "the chiller is there"
+        wait_until(lambda: "chiller" in [one["id"] for one in self.ask("objects").json], 20, there)
+        return child
 
 
 def start_web(

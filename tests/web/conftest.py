@@ -1,9 +1,10 @@
-"""The lab of the page's tests, once for each module; and the browser."""
+"""The lab of the page's tests, once for each module; and the browser, once for all."""
 
 from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -36,9 +37,40 @@ def _serves(lab: Lab) -> bool:
 
 
 @pytest.fixture(scope="session")
-def chromium() -> str:
-    """Where a Chromium is."""
+def browser() -> Iterator[Any]:
+    """A Chromium without a screen."""
+    reason = "playwright is not installed"
+    sync_api = pytest.importorskip("playwright.sync_api", reason=reason)
     found = shutil.which("chromium") or shutil.which("chromium-browser")
     if found is None:
         pytest.skip("no Chromium here: apt-get install chromium")
-    return found
+    with sync_api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=found, args=["--no-sandbox", "--disable-dev-shm-usage"]
+        )
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def page(browser: Any, lab: Lab) -> Iterator[Any]:
+    """A page that fails its test for every error, and for everything from elsewhere."""
+    context = browser.new_context(viewport={"width": 1366, "height": 768})
+    page = context.new_page()
+    complaints: list[str] = []
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.on("console", lambda told: complaints.append(told.text) if _is_ours(told) else None)
+    page.on("request", lambda asked: _check_home(asked.url, lab.url, complaints))
+    page.set_default_timeout(10_000)
+    yield page
+    context.close()
+    assert complaints == []
+
+
+def _is_ours(told: Any) -> bool:
+    return told.type == "error" and "WebSocket connection" not in told.text
+
+
+def _check_home(url: str, home: str, complaints: list[str]) -> None:
+    if not url.startswith((home, "blob:", "data:")):
+        complaints.append(f"{url} is from elsewhere")

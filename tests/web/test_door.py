@@ -7,6 +7,10 @@ import json
 import socket
 import time
 import urllib.request
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import suppress
+from typing import IO
 
 import numpy as np
 import pytest
@@ -14,6 +18,8 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect
 from websockets.typing import Origin
 
+from runmacs.roc.errors import QueueFull
+from runmacs.roc.web.settings import Limits
 from waiting import wait_until
 from weblab import Lab, printed_port, start_web
 
@@ -168,6 +174,55 @@ def test_bodies_and_requests_have_limits(lab: Lab) -> None:
     assert lab.ask("rpc/vnir", method="POST", Content_Length=str(10**9)).status == 413
     many = [request("rpc.get", "fps", number=number) for number in range(33)]
     assert lab.ask("rpc/vnir", many).status == 413
+
+
+def test_two_hundred_requests_a_second_and_no_more(lab: Lab) -> None:
+    # In a server of its own: the other tests have the same address.
+    child, url = start_web(lab.spawn, lab.broker.endpoints.rocBroker, name="limited")
+    port, asked = printed_port(url), b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n"
+    answered: Counter[int] = Counter()
+    began = time.monotonic()
+    with socket.create_connection(("127.0.0.1", port)) as plug, plug.makefile("rb") as answers:
+        while (took := time.monotonic() - began) < 4.0:
+            plug.sendall(asked * 20)
+            answered.update(_statuses(answers, 20))
+    assert answered[429] > 100, answered
+    burst, rate = Limits().burst, Limits().requests
+    assert burst + 0.8 * rate * took < answered[200] <= burst + rate * (took + 0.5)
+    limited = Lab(lab.spawn, lab.broker, lab.server, child, url)
+    wait_until(lambda: limited.ask("health").status == 200, 3, "after a moment it answers again")
+    child.terminate()
+    assert child.wait() == 0
+
+
+def _statuses(answers: IO[bytes], count: int) -> Iterator[int]:
+    """The statuses of the next answers of a connection that stays open."""
+    for _ in range(count):
+        status = int(answers.readline().split()[1])
+        length = 0
+        while (line := answers.readline()) != b"\r\n":
+            name, _, text = line.partition(b":")
+            if name.lower() == b"content-length":
+                length = int(text)
+        answers.read(length)
+        yield status
+
+
+def test_a_page_that_asks_too_often_is_told_and_then_sent_away(lab: Lab) -> None:
+    with connect(lab.url.replace("http", "ws") + "ws", max_size=None) as page:
+        page.send('{"op": "hello"}')
+        asked = json.dumps({"op": "history", "id": 1, "paths": []})
+        for _ in range(int(1.4 * Limits().burst)):
+            page.send(asked)
+        refused = f'"code":{QueueFull.code}'
+        assert any(refused in str(message) for message in iter(page.recv, None))
+        with suppress(ConnectionClosed):
+            for _ in range(int(2 * Limits().burst)):
+                page.send(asked)
+        with suppress(ConnectionClosed):
+            for _ in iter(page.recv, None):
+                pass
+        assert page.close_code == 4429
 
 
 def test_readonly_shows_and_does_nothing(lab: Lab) -> None:

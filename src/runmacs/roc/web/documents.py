@@ -178,6 +178,7 @@ def _log_parameters() -> list[dict[str, Any]]:
         "node": (_TEXT, "of this node; may be given several times"),
         "logger": (_TEXT, "of this logger, or one beneath it"),
         "text": (_TEXT, "with this text in the message"),
+        "call": (_TEXT, "logged during the call of this id"),
         "since": (_NUMBER, "logged then or later: seconds since 1970, or ISO 8601"),
         "until": (_NUMBER, "logged then or before"),
     }

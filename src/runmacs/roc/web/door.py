@@ -189,6 +189,7 @@ class Door:
                 "nodes": tuple(filter(None, asked.getlist("node"))),
                 "logger": asked.get("logger", ""),
                 "text": asked.get("text", ""),
+                "call": asked.get("call", ""),
             }
             if wants_events(request):
                 resumed = request.headers.get("last-event-id", "")

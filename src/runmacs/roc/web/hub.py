@@ -21,7 +21,7 @@ from .history import History
 from .logfeed import Line, LogFeed
 from .objectfeed import ObjectFeed
 from .outbox import Outbox
-from .overview import counts, problems
+from .overview import counts, problems, recent_errors
 from .settings import Settings
 from .statusfeed import StatusFeed
 
@@ -126,7 +126,6 @@ class Hub:
     def overview(self) -> dict[str, Any]:
         """The state of everything in short, and what is wrong."""
         feed = self.objects
-        known = {name: entry for name, entry in feed.objects.items()}
         return {
             "problems": problems(self),
             "broker": {
@@ -142,8 +141,9 @@ class Hub:
             "stats": feed.stats,
             "objects": [
                 {name: fact for name, fact in entry.items() if name != "counted"}
-                for entry in known.values()
+                for entry in feed.objects.values()
             ],
+            "errors": recent_errors(self),
             "leaves": len(self.status.leaves),
             "stale": sum(leaf.stale for leaf in self.status.leaves.values()),
             "records": self.logs.taken,

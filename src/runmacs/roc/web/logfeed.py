@@ -4,7 +4,7 @@ Rules:
 
 * It begins with what the broker has kept. The newest records stay here; the oldest go.
 * A record stays the text that its source wrote.
-* That the broker was started anew is a record of our own, in its place.
+* That the broker was started anew, or a node, is a record of our own, in its place.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from datetime import datetime
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from ..endpoints import Endpoints
 from ..logstream import AsyncLogStream
@@ -28,6 +28,7 @@ ERROR: Final = 17
 _WARN: Final = 13
 _PATIENCE: Final = 1.0
 _GAP: Final = 0.05
+_RUNS: Final = 10_000
 
 
 class Line(NamedTuple):
@@ -58,6 +59,7 @@ class LogFeed:
         self.errors: deque[Line] = deque(maxlen=1_000)
         self.taken = 0
         self.lost = 0
+        self._runs: dict[tuple[str, str], dict[str, None]] = {}
         self._endpoints = endpoints
         self._on_records = on_records
 
@@ -70,6 +72,7 @@ class LogFeed:
                     await asyncio.sleep(_GAP)  # what comes meanwhile is taken at once
 
     def _take(self, records: list[Record]) -> None:
+        records = [told for record in records for told in (*self._begun(record), record)]
         lines = [Line(self.taken + number, record) for number, record in enumerate(records, 1)]
         self.taken += len(lines)
         self.lines.extend(lines)
@@ -79,11 +82,26 @@ class LogFeed:
                 self.errors.append(line)
         self._on_records(lines)
 
+    def _begun(self, record: Record) -> list[Record]:
+        """A mark, where a node that was known speaks from a process that was not."""
+        source = record.resource.source
+        known = self._runs.setdefault((record.node, record.host), {})
+        if not source or source in known:
+            return []
+        anew = bool(known)
+        known[source] = None
+        if len(self._runs) > _RUNS:
+            del self._runs[next(iter(self._runs))]
+        if len(known) > _RUNS:
+            del known[next(iter(known))]
+        if not anew:
+            return []
+        text = f"{record.node}@{record.host} was started anew, as pid {record.resource.pid}."
+        return [_mark(text, moment_of(record), record.node)]
+
     def tell(self, text: str) -> None:
-        """A record of our own, about the stream itself."""
-        reporter = Source("roc-web", socket.gethostname(), os.getpid(), "", "")
-        facts = {"roc.web": "marker"}
-        self._take([parse_record(encode_own(time.time(), _WARN, text, reporter, facts))])
+        """A mark of our own, about the stream itself."""
+        self._take([_mark(text, time.time())])
 
     def select(
         self,
@@ -93,13 +111,15 @@ class LogFeed:
         nodes: tuple[str, ...] = (),
         logger: str = "",
         text: str = "",
+        call: str = "",
         since: float | None = None,
         until: float | None = None,
     ) -> list[Line]:
         """The newest ``n`` that fit, oldest first."""
         found: deque[Line] = deque(maxlen=n)
         for line in self._from(after):
-            if fits(line.record, level, nodes, logger, text) and _is_between(line, since, until):
+            fitting = fits(line.record, level, nodes, logger, text, call)
+            if fitting and _is_between(line, since, until):
                 found.append(line)
         return [*found]
 
@@ -110,11 +130,28 @@ class LogFeed:
         return (self.lines[at] for at in range(skip, len(self.lines)))
 
 
-def fits(record: Record, level: int, nodes: tuple[str, ...], logger: str, text: str) -> bool:
-    """Whether a record is of a level and a node, of a logger or one beneath it, with a text."""
+def _mark(text: str, at: float, node: str = "") -> Record:
+    reporter = Source("roc-web", socket.gethostname(), os.getpid(), "", "")
+    facts: dict[str, Any] = {"roc.mark": "restart"}
+    if node:
+        facts["roc.mark.node"] = node
+    return parse_record(encode_own(at, _WARN, text, reporter, facts))
+
+
+def fits(
+    record: Record,
+    level: int,
+    nodes: tuple[str, ...],
+    logger: str,
+    text: str,
+    call: str = "",
+) -> bool:
+    """Whether a record is of a level and a node, of a logger or one beneath it, and so on."""
     if record.severity < level or (nodes and record.node not in nodes):
         return False
     if logger and record.logger != logger and not record.logger.startswith(f"{logger}."):
+        return False
+    if call and (call.encode() not in record.raw or record.attributes.get("roc.call") != call):
         return False
     return not text or text.casefold() in record.message.casefold()
 

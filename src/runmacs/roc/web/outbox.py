@@ -27,16 +27,14 @@ class Outbox:
     """The box of one reader.
 
     Attributes:
-        topics: what it follows: ``overview``, ``status``, ``logs``.
-        masks: the subtrees of the status that it wants; empty for all.
+        topics: what it follows: ``status``, ``logs``.
         paths: leaves that changed, or went, since it was told.
         records: of the log, since it was told; ``lost`` had no room.
-        marks: what else changed: ``overview``, ``objects``.
+        marks: what else changed: ``overview``, ``status`` from the beginning, ``more`` to send.
     """
 
     def __init__(self, limits: Limits) -> None:
         self.topics: set[str] = set()
-        self.masks: tuple[str, ...] = ()
         self.paths: dict[str, None] = {}
         self.records: deque[Line] = deque()
         self.lost = 0

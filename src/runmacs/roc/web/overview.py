@@ -16,12 +16,11 @@ from urllib.parse import quote, urlencode
 
 from .logfeed import Line, moment_of
 from .objectfeed import ABSENT
-from .statusfeed import out_of_limits
 
 if TYPE_CHECKING:
     from .hub import Hub
 
-__all__ = ["problems"]
+__all__ = ["counts", "problems", "recent_errors"]
 
 RECENT: Final = 600.0
 """Seconds for which an error in the log is news."""
@@ -29,6 +28,7 @@ RECENT: Final = 600.0
 _MOST: Final = 200
 _QUEUED: Final = 50
 _DETAIL: Final = 300
+_ERRORS: Final = 12
 
 
 def problems(hub: Hub) -> list[dict[str, Any]]:
@@ -79,13 +79,13 @@ def _objects(hub: Hub) -> list[dict[str, Any]]:
 
 def _limits(hub: Hub) -> list[dict[str, Any]]:
     found = []
-    for path, leaf in hub.status.leaves.items():
-        if leaf.limits is not None and out_of_limits(leaf):
-            unit = f" {leaf.unit}" if leaf.unit else ""
-            low, high = (*leaf.limits, None, None)[:2]
-            detail = f"{_shown(leaf.value)}{unit}; the limits are {_end(low)} to {_end(high)}{unit}"
-            what = f"{path} is out of limits"
-            found.append(_problem("bad", "limits", what, detail, leaf.time, f"/status/{path}"))
+    for path, since in hub.status.out.items():
+        leaf = hub.status.leaves[path]
+        unit = f" {leaf.unit}" if leaf.unit else ""
+        low, high = (*(leaf.limits or ()), None, None)[:2]
+        detail = f"{_shown(leaf.value)}{unit}; the limits are {_end(low)} to {_end(high)}{unit}"
+        link = f"/status/{quote(path, safe='')}"
+        found.append(_problem("bad", "limits", f"{path} is out of limits", detail, since, link))
     return found
 
 
@@ -115,6 +115,21 @@ def _errors(hub: Hub) -> list[dict[str, Any]]:
     return found
 
 
+def recent_errors(hub: Hub) -> list[dict[str, Any]]:
+    """The last errors in the log, newest first."""
+    newest = [hub.logs.errors[-at] for at in range(1, min(_ERRORS, len(hub.logs.errors)) + 1)]
+    return [
+        {
+            "n": line.n,
+            "time": moment_of(line.record),
+            "level": line.level,
+            "node": line.record.node,
+            "message": line.record.message[:_DETAIL],
+        }
+        for line in newest
+    ]
+
+
 def _stale(hub: Hub) -> list[dict[str, Any]]:
     """One problem for each branch and source that is silent."""
     silent: dict[tuple[str, str], list[str]] = {}
@@ -129,7 +144,7 @@ def _stale(hub: Hub) -> list[dict[str, Any]]:
         count = "1 value" if len(paths) == 1 else f"{len(paths)} values"
         detail = f"{count}, from {source or 'an unknown source'}, which is silent or has ended"
         what = f"{branch} is stale"
-        link = f"/status/{branch}"
+        link = f"/status/{quote(branch, safe='')}"
         found.append(_problem("warn", "stale", what, detail, newest[branch, source], link))
     return found
 

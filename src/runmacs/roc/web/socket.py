@@ -2,11 +2,11 @@
 
 The page says ``{"op": "hello", "token"}`` first, then
 
-* ``{"op": "follow", "topics": ["status", "logs"]}``; the overview comes in any case;
+* ``{"op": "follow", "topics": ["status", "logs"], "after"}``; the overview comes in any case,
+  and records only after the one of that number;
 * ``{"op": "call", "id", "object", "method", "args", "kwargs", "timeout"}``;
 * ``{"op": "cancel", "id"}``;
-* ``{"op": "history", "id", "paths"}``;
-* ``{"op": "records", "id", ...}``, as ``GET /logs`` takes them.
+* ``{"op": "history", "id", "paths"}``.
 
 It gets texts (``t`` says what: ``hello``, ``overview``, ``status``, ``logs``, ``error``), and for
 results binary messages, see `presented.packed`.
@@ -22,6 +22,7 @@ from __future__ import annotations
 import asyncio
 import hmac
 import time
+from collections import deque
 from contextlib import suppress
 from typing import Any, Final
 
@@ -29,7 +30,6 @@ import msgspec
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from ..errors import LocalProtocolError, QueueFull, RocError
-from ..wire.logmsg import parse_level
 from ..wire.values import value_of
 from . import calls
 from .guard import authorized
@@ -45,10 +45,13 @@ _HELLO: Final = 5.0
 _TOPICS: Final = frozenset({"status", "logs"})
 _LEAVES: Final = 2_000
 _RECORDS: Final = 500
-_FIRST: Final = 10_000
 _PLOTS: Final = 50
 _parse = msgspec.json.Decoder(dict[str, Any]).decode
 _UNSOUND: Final = (msgspec.MsgspecError, ValueError, RecursionError, TypeError, KeyError)
+
+
+class _TooOften(Exception):
+    """This page goes on asking more than it may."""
 
 
 class Page:
@@ -58,7 +61,6 @@ class Page:
         self._hub = hub
         self._socket = websocket
         self._calls: dict[Any, asyncio.Task[None]] = {}
-        self._first: list[Line] = []
         limits = hub.settings.limits
         self._allowance, self._at = limits.burst, time.monotonic()
 
@@ -102,7 +104,7 @@ class Page:
         return text
 
     async def _serve(self, box: Outbox) -> None:
-        await self._send_text(to_json({"t": "hello"}))
+        await self._send_text(to_json({"t": "hello", "run": self._hub.started}))
         box.mark("overview")
         sender = asyncio.create_task(self._send_all(box))
         try:
@@ -115,6 +117,8 @@ class Page:
                 self._on_text(box, reader)
         except TooSlow:
             await self._socket.close(4408, "this page does not read its answers")
+        except _TooOften:
+            await self._socket.close(4429, "this page asks too often")
         finally:
             sender.cancel()
             with suppress(asyncio.CancelledError, WebSocketDisconnect, RuntimeError):
@@ -139,14 +143,14 @@ class Page:
         self._allowance += (now - self._at) * limits.requests
         self._allowance, self._at = min(limits.burst, self._allowance) - 1, now
         if self._allowance < -limits.burst:
-            raise WebSocketDisconnect(4429)
+            raise _TooOften
         if self._allowance < 0:
             raise QueueFull(f"This page asks more than {limits.requests:g} times a second.")
 
     def _on_message(self, box: Outbox, message: dict[str, Any], identity: Any) -> None:
         match message.get("op"):
             case "follow":
-                self._follow(box, _TOPICS & {*message["topics"]})
+                self._follow(box, _TOPICS & {*message["topics"]}, int(message.get("after") or 0))
             case "call":
                 self._begin(box, identity, self._call(box, message, identity))
             case "cancel":
@@ -154,21 +158,20 @@ class Page:
                     task.cancel()
             case "history":
                 self._history(box, [*map(str, message["paths"])][:_PLOTS], identity)
-            case "records":
-                self._records(box, message, identity)
             case other:
                 raise ValueError(f"there is no op {str(other)[:40]!r}")
 
-    def _follow(self, box: Outbox, topics: frozenset[str] | set[str]) -> None:
+    def _follow(self, box: Outbox, topics: frozenset[str] | set[str], after: int) -> None:
         new = topics - box.topics
         box.topics = {*topics}
         if "status" in new:
             box.paths = dict.fromkeys([*self._hub.status.leaves])
             box.mark("status")
         if "logs" in new:
-            box.records.clear()
-            box.records.extend(self._hub.logs.select(_FIRST))
-            box.mark("logs")
+            logs = self._hub.logs
+            box.records = deque(logs.select(self._hub.settings.limits.waiting, after))
+            box.lost = max(0, logs.taken - after - len(box.records)) if after else 0
+            box.mark("more")
 
     def _begin(self, box: Outbox, identity: Any, work: Any) -> None:
         if len(self._calls) >= self._hub.settings.limits.calls or identity in self._calls:
@@ -209,18 +212,6 @@ class Page:
         }
         box.answer(packed({"t": "result", "id": identity, "seconds": 0}, value))
 
-    def _records(self, box: Outbox, message: dict[str, Any], identity: Any) -> None:
-        """Older records than the page has."""
-        node = message.get("node")
-        lines = self._hub.logs.select(
-            min(int(message.get("n", 100)), _FIRST),
-            level=parse_level(message.get("level")),
-            nodes=(str(node),) if node else (),
-            text=str(message.get("text") or ""),
-        )
-        told = {"t": "records", "id": identity, "records": _raw(lines)}
-        box.answer(to_json(told))
-
     # ---- what it is told
 
     async def _send_all(self, box: Outbox) -> None:
@@ -251,8 +242,8 @@ class Page:
             await self._send_text(to_json({"t": "overview", **self._hub.overview()}))
         if box.paths or "status" in marks:
             await self._send_status(box, "status" in marks)
-        if box.records or box.lost or "logs" in marks:
-            await self._send_records(box, "logs" in marks)
+        if box.records or box.lost:
+            await self._send_records(box)
 
     async def _send_status(self, box: Outbox, first: bool) -> None:
         paths = [*box.paths][:_LEAVES]
@@ -268,10 +259,10 @@ class Page:
         if box.paths:
             box.mark("more")
 
-    async def _send_records(self, box: Outbox, first: bool) -> None:
+    async def _send_records(self, box: Outbox) -> None:
         lines = [box.records.popleft() for _ in range(min(_RECORDS, len(box.records)))]
         lost, box.lost = box.lost, 0
-        message = {"t": "logs", "first": first, "records": _raw(lines), "lost": lost}
+        message = {"t": "logs", "records": _raw(lines), "lost": lost}
         await self._send_text(to_json(message))
         if box.records:
             box.mark("more")

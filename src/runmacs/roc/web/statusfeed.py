@@ -46,6 +46,10 @@ class Leaf(NamedTuple):
 class StatusFeed:
     """Follows the tree.
 
+    Attributes:
+        leaves: by path.
+        out: those out of limits, and since when.
+
     Args:
         endpoints: of the broker.
         history: gets every number.
@@ -56,6 +60,7 @@ class StatusFeed:
         self, endpoints: Endpoints, history: History, on_change: Callable[[list[str]], None]
     ) -> None:
         self.leaves: dict[str, Leaf] = {}
+        self.out: dict[str, float] = {}
         self.connected = False
         self._endpoints = endpoints
         self._history = history
@@ -119,6 +124,7 @@ class StatusFeed:
             leaf = tree.leaf(path)
             json = as_json(leaf.value, "base64")
         except (KeyError, RocError):
+            self.out.pop(path, None)
             return self.leaves.pop(path, None) is not None
         said = (leaf.source, leaf.stale, leaf.unit, leaf.description, leaf.limits)
         if (
@@ -128,7 +134,11 @@ class StatusFeed:
             and abs(known.time - leaf.time) < TURN / 4
         ):
             return False
-        self.leaves[path] = Leaf(leaf.value, json, leaf.time, *said)
+        now = self.leaves[path] = Leaf(leaf.value, json, leaf.time, *said)
+        if out_of_limits(now):
+            self.out.setdefault(path, leaf.time)
+        else:
+            self.out.pop(path, None)
         self._history.add(path, leaf.time, leaf.value)
         return True
 

@@ -13,7 +13,7 @@ import { render } from "./vendor/preact.js";
 const PAGES = [
   ["", "Overview", Overview, []],
   ["status", "Status", Status, ["status"]],
-  ["objects", "Objects", Objects, []],
+  ["objects", "Objects", Objects, ["status", "logs"]],
   ["logs", "Logs", Logs, ["logs"]],
 ];
 

@@ -1,24 +1,46 @@
 // What is drawn and not written: plots over time, curves, images.
 
 import { html } from "./html.js";
-import { useEffect, useRef } from "./vendor/hooks.js";
+import { useEffect, useLayoutEffect, useMemo, useRef } from "./vendor/hooks.js";
 import uPlot from "./vendor/uplot.js";
-import { NdArray } from "./values.js";
+import { clock, NdArray, shown } from "./values.js";
 
-const COLOURS = ["#1f77b4", "#d2691e", "#2e8b57", "#b03060", "#7b68c8", "#8b7500", "#008b8b", "#888888"];
+// Told apart on white and on black, by colour-blind eyes too.
+const COLOURS = ["#2f7fc1", "#d2691e", "#2e9a5f", "#c0508a", "#8a76d6", "#9a8200", "#0f9494", "#808890"];
+const DAY = "\n{YYYY}-{MM}-{DD}", SAME = "\n{MM}-{DD}";
+const TIMES = [
+  [86400, "{MM}-{DD}", "\n{YYYY}", null, null, null, null, null, 1],
+  [60, "{HH}:{mm}", DAY, null, SAME, null, null, null, 1],
+  [1, "{HH}:{mm}:{ss}", DAY, null, SAME, null, null, null, 1],
+  [0.001, "{ss}.{fff}", `${DAY} {HH}:{mm}`, null, `${SAME} {HH}:{mm}`, null, "\n{HH}:{mm}", null, 1],
+];
 
-export function Plot({ series, data, time = true, height = 260 }) {
+// One line for each of `series`: {label, unit}. Each unit has an axis of its own. Dragging zooms;
+// `span` shows the last so many seconds and goes on with them.
+export function Plot({ series, data, time = true, height: given = 260, span = 0 }) {
   const place = useRef(null);
   const plot = useRef(null);
-  const names = series.join("\n");
-  useEffect(() => {
+  const large = parseFloat(getComputedStyle(document.documentElement).fontSize) / 15; // on a wall
+  const height = given * large, font = `${13 * large}px system-ui, sans-serif`;
+  const names = JSON.stringify(series);
+  useLayoutEffect(() => {
     const box = place.current;
     const ink = getComputedStyle(document.body).color;
-    const axis = { stroke: ink, grid: { stroke: "#8884", width: 1 }, ticks: { stroke: "#8886" } };
+    const axis = { stroke: ink, grid: { stroke: "#8884", width: 1 }, ticks: { stroke: "#8886" }, font, labelFont: font, labelGap: 2 };
+    const units = [...new Set(series.map(({ unit }) => unit ?? ""))];
+    const colour = (at) => COLOURS[at % COLOURS.length];
+    const axes = units.map((unit, at) => {
+      const own = series.map((one, index) => [one.unit ?? "", index]).filter(([its]) => its === unit);
+      return { ...axis, scale: `y${unit}`, side: at % 2 ? 1 : 3, size: 60 * large, grid: at ? { show: false } : axis.grid,
+        label: unit, labelSize: unit ? 20 * large : 0, stroke: units.length > 1 && own.length === 1 ? colour(own[0][1]) : ink };
+    });
     const options = {
-      width: box.clientWidth || 300, height, cursor: { drag: { x: true, y: false } },
-      scales: { x: { time } }, axes: [axis, { ...axis, size: 64 }],
-      series: [{}, ...series.map((label, at) => ({ label, stroke: COLOURS[at % COLOURS.length], width: 1.5, spanGaps: true }))],
+      width: box.clientWidth || 300, height, cursor: { drag: { x: true, y: false } }, scales: { x: { time } },
+      axes: [{ ...axis, size: 46 * large, ...(time ? { values: TIMES, space: 85 * large } : {}) }, ...axes],
+      // The legend tells what is under the pointer, else the newest.
+      series: [{ label: time ? "at" : "index", value: (self, at) => (at === null ? "newest" : time ? clock(at) : at) }, ...series.map(({ label, unit = "" }, at) => ({
+        label, scale: `y${unit}`, stroke: colour(at), width: 1.75 * large, spanGaps: true, points: { show: data[0].length < 40 },
+        value: (self, value, index, row) => `${shown(row === null ? newest(self.data[index]) : value ?? "–")} ${unit}` }))],
     };
     plot.current = new uPlot(options, data, box);
     const observer = new ResizeObserver(() =>
@@ -26,45 +48,101 @@ export function Plot({ series, data, time = true, height = 260 }) {
     observer.observe(box);
     return () => { observer.disconnect(); plot.current.destroy(); };
   }, [names, time]);
+  const before = useRef(0);
   useEffect(() => {
     const { min, max } = plot.current.scales.x;
     const [first, last] = [plot.current.data[0][0], plot.current.data[0].at(-1)];
     // Who has zoomed in goes on looking at what he chose.
-    plot.current.setData(data, min === undefined || min === null || (min <= first && max >= last));
-  }, [data]);
-  return html`<div class="plot" ref=${place} role="img" aria-label=${`Plot of ${series.join(", ")}`}></div>`;
+    const whole = min === undefined || min === null || (min <= first && max >= last);
+    const followed = span > 0 && (before.current !== span || max >= last);
+    plot.current.setData(data, (whole || before.current !== span) && !followed);
+    if (followed) plot.current.setScale("x", { min: data[0].at(-1) - span, max: data[0].at(-1) });
+    before.current = span;
+  }, [data, span]);
+  return html`<div class="plot" ref=${place} role="img" aria-label=${`Plot of ${series.map(({ label }) => label).join(", ")}`}></div>`;
 }
 
+const newest = (column) => column.findLast((value) => value !== null) ?? "–";
+const listed = (array) => (array instanceof NdArray ? array.data : array);
+
 export function Curve({ array }) {
-  const values = array instanceof NdArray ? array.data : array;
-  const xs = Float64Array.from(values, (_, at) => at);
-  return html`<${Plot} series=${["value"]} data=${[xs, Float64Array.from(values)]} time=${false} height=${180} />`;
+  const data = useMemo(() => {
+    const values = Float64Array.from(listed(array));
+    return [Float64Array.from(values, (_, at) => at), values];
+  }, [array]);
+  return html`<${Plot} series=${[{ label: "value" }]} data=${data} time=${false} height=${200} />`;
+}
+
+// A line as high as a text: what a curve looks like, at a glance; from `low` up, if that is given.
+export function Spark({ values, label, low: base }) {
+  const canvas = useRef(null);
+  useEffect(() => {
+    const pen = canvas.current.getContext("2d");
+    const { width, height } = canvas.current;
+    pen.clearRect(0, 0, width, height);
+    const [least, high] = extremes(values);
+    const low = base ?? least;
+    pen.strokeStyle = getComputedStyle(canvas.current).color;
+    pen.lineWidth = 2;
+    pen.beginPath();
+    const step = Math.max(1, Math.floor(values.length / width));
+    for (let at = 0; at < values.length; at += step) {
+      pen.lineTo((at / (values.length - 1)) * width, height - 3 - ((values[at] - low) / (high - low || 1)) * (height - 6));
+    }
+    pen.stroke();
+  });
+  return html`<canvas class="spark" ref=${canvas} width="192" height="40" role="img" aria-label=${label}></canvas>`;
+}
+
+export const CurveSpark = ({ array }) => html`<${Spark} values=${listed(array)} label="its course" />`;
+
+function extremes(values) {
+  let low = Infinity, high = -Infinity;
+  for (let at = 0; at < values.length; at++) {
+    if (values[at] < low) low = values[at];
+    if (values[at] > high) high = values[at];
+  }
+  return [low, high];
 }
 
 // An image: two-dimensional grey between its darkest and brightest, or colours (… × 3, … × 4).
-export function Image({ array }) {
+// Of a stack (three dimensions, no colours) the last one.
+function Pixels({ array }) {
   const canvas = useRef(null);
-  const [rows, columns, depth = 1] = array.shape;
-  useEffect(() => {
-    const { data } = array;
-    let low = Infinity, high = -Infinity;
-    for (let at = 0; at < data.length; at++) {
-      if (data[at] < low) low = data[at];
-      if (data[at] > high) high = data[at];
-    }
-    const scale = depth > 1 && array.dtype.endsWith("u1") ? [0, 1] : [low, 255 / (high - low || 1)];
+  const { data, rows, columns, depth } = array;
+  useLayoutEffect(() => {
+    const [low, high] = depth > 1 && array.dtype.endsWith("u1") ? [0, 255] : extremes(data);
+    const scale = 255 / (high - low || 1);
     const image = new ImageData(columns, rows);
     for (let at = 0; at < rows * columns; at++) {
       for (let band = 0; band < 3; band++) {
-        const value = data[depth > 1 ? at * depth + band : at];
-        image.data[at * 4 + band] = (value - scale[0]) * scale[1];
+        image.data[at * 4 + band] = (data[depth > 1 ? at * depth + band : at] - low) * scale;
       }
       image.data[at * 4 + 3] = 255;
     }
     canvas.current.getContext("2d").putImageData(image, 0, 0);
-    canvas.current.title = `${low} to ${high}`;
   }, [array]);
-  return html`<figure><canvas ref=${canvas} width=${columns} height=${rows} role="img"
-    aria-label=${`Image of ${rows} by ${columns} pixels`}></canvas>
-    <figcaption>${rows} × ${columns}, ${array.dtype.slice(1)}</figcaption></figure>`;
+  return html`<canvas ref=${canvas} width=${columns} height=${rows} role="img" aria-label=${`Image of ${rows} by ${columns} pixels`}></canvas>`;
+}
+
+// The image in an array, or null.
+export function imageOf(array) {
+  const { shape, data, dtype } = array;
+  if (data.length === 0 || shape.length < 2 || shape.length > 3) return null;
+  const [rows, columns, depth] = shape.length === 2 ? [...shape, 1]
+    : shape[2] === 3 || shape[2] === 4 ? shape : [shape[1], shape[2], 1];
+  const last = data.subarray(data.length - rows * columns * depth);
+  return { data: last, rows, columns, depth, dtype, of: shape.length === 3 && depth === 1 ? shape[0] : 1 };
+}
+
+export function Image({ array }) {
+  const image = useMemo(() => imageOf(array), [array]);
+  const [low, high] = useMemo(() => extremes(image.data), [image]);
+  return html`<figure><${Pixels} array=${image} />
+    <figcaption>${shown(array)}, ${shown(low)} to ${shown(high)}${image.of > 1 ? `, the last of ${image.of}` : ""}</figcaption></figure>`;
+}
+
+export function Thumbnail({ array }) {
+  const image = useMemo(() => imageOf(array), [array]);
+  return html`<span class="thumbnail"><${Pixels} array=${image} /></span>`;
 }

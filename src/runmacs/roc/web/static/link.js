@@ -14,11 +14,14 @@ export const store = {
   offset: 0, // the server's clock minus ours, in seconds
   leaves: new Map(), // path -> {value, time, source, stale, unit, description, limits}
   records: [], // {n, record}
-  lost: 0,
+  nodes: new Set(), // of the records
+  rates: [], // the broker's, as the last overviews had them
+  run: null, // of the server; its records are numbered
+  held: false, // whether somebody looks at records that must not go
   version: 0, // grows with each change of the status
 };
 
-const MOST_RECORDS = 50000;
+const MOST_RECORDS = 50000, MOST_HELD = 500000, MOST_RATES = 300;
 const listeners = new Set();
 const waiting = new Map();
 let socket = null;
@@ -26,6 +29,7 @@ let number = 0;
 let topics = [];
 let planned = false;
 let pause = 500;
+let last = 0; // the number of the last record
 
 if (location.hash.startsWith("#token=")) {
   sessionStorage.setItem("roc-token", location.hash.slice(7));
@@ -58,7 +62,7 @@ export function useStore() {
 
 export function follow(...wanted) {
   topics = wanted;
-  if (store.connected) say({ op: "follow", topics });
+  if (store.connected) say({ op: "follow", topics, after: last });
 }
 
 export function setToken(token) {
@@ -118,10 +122,17 @@ function onText(message) {
   if (message.t === "hello") {
     store.connected = true;
     pause = 500;
-    say({ op: "follow", topics });
+    if (message.run !== store.run) {
+      store.run = message.run;
+      store.records = [];
+      last = 0;
+    }
+    follow(...topics);
   } else if (message.t === "overview") {
     store.overview = message;
     store.offset = message.time - Date.now() / 1000;
+    store.rates.push(message.rates);
+    if (store.rates.length > MOST_RATES) store.rates.shift();
   } else if (message.t === "status") {
     onStatus(message);
   } else if (message.t === "logs") {
@@ -147,18 +158,24 @@ function onStatus(message) {
 }
 
 function onLogs(message) {
-  if (message.first) store.records = [];
-  if (message.lost) {
-    const record = { Timestamp: new Date().toISOString(), SeverityNumber: 13, SeverityText: "WARNING",
-      Body: `${message.lost} records lost between server and page: this page reads too slowly`,
-      Resource: { node: "roc-web" }, InstrumentationScope: { Name: "page" },
-      Attributes: { "roc.lost": message.lost } };
-    store.records.push({ n: 0, record });
+  if (message.lost) mark(`${message.lost} records lost between server and page: this page could not keep up.`);
+  for (const [n, record] of message.records) {
+    if (n <= last) continue;
+    last = n;
+    store.records.push({ n, record });
+    store.nodes.add(record.Resource?.node ?? "");
   }
-  for (const [n, record] of message.records) store.records.push({ n, record });
-  if (store.records.length > MOST_RECORDS) {
-    store.records = store.records.slice(-MOST_RECORDS * 0.8);
+  const most = store.held ? MOST_HELD : MOST_RECORDS;
+  if (store.records.length > most) {
+    store.records = store.records.slice(-most * 0.8);
+    if (store.held) mark(`The oldest records were dropped: a page holds ${MOST_HELD}.`);
   }
+}
+
+// A record of our own, about the stream itself.
+function mark(text) {
+  store.records.push({ n: 0, record: { Timestamp: new Date().toISOString(), SeverityNumber: 13, SeverityText: "WARNING",
+    Body: text, Resource: { node: "roc-web" }, InstrumentationScope: { Name: "page" }, Attributes: { "roc.mark": "page" } } });
 }
 
 function onBinary(data) {

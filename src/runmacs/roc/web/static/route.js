@@ -25,6 +25,9 @@ export function useRoute() {
   return found;
 }
 
+// Whether the screen is a phone's, as style.css has it.
+export const isNarrow = () => matchMedia("(max-width: 700px)").matches;
+
 export function go(event, address) {
   if (event && (event.ctrlKey || event.metaKey || event.shiftKey || event.button > 0)) return;
   event?.preventDefault();
@@ -36,9 +39,11 @@ export function chosen() {
   return new URLSearchParams(location.search);
 }
 
+// One value, or several of one name; nothing takes it out of the address.
 export function choose(name, value) {
   const query = chosen();
-  if (value) query.set(name, value); else query.delete(name);
+  query.delete(name);
+  for (const one of [value].flat().filter(Boolean)) query.append(name, one);
   const text = query.toString();
   history.replaceState(null, "", location.pathname + (text ? `?${text}` : ""));
   tell();

@@ -4,6 +4,12 @@ export class NdArray {
   constructor(data, shape, dtype) {
     Object.assign(this, { data, shape, dtype });
   }
+
+  // The type of its items, as numpy calls it.
+  get kind() {
+    const name = { b: "bool", u: "uint", i: "int", f: "float" }[this.dtype[1]];
+    return name === "bool" ? name : `${name}${8 * Number(this.dtype.slice(2))}`;
+  }
 }
 
 const KINDS = {
@@ -52,7 +58,7 @@ export function decode(value, buffers = []) {
 // A value in one line, as text.
 export function shown(value, most = 200) {
   let text;
-  if (value instanceof NdArray) text = `${value.dtype.slice(1)} array ${value.shape.join(" × ")}`;
+  if (value instanceof NdArray) text = `${value.shape.join(" × ")} ${value.kind}`;
   else if (value instanceof Uint8Array) text = `${value.length} bytes`;
   else if (typeof value === "number") text = Number.isInteger(value) ? String(value) : String(+value.toPrecision(7));
   else if (typeof value === "string") text = value;
@@ -69,8 +75,8 @@ export function printable(text) {
 }
 
 export function age(seconds) {
-  if (!(seconds >= 0)) return "";
-  if (seconds < 10) return `${seconds.toFixed(1)} s`;
+  if (!(seconds >= -5)) return "";
+  if (seconds < 0.5) return "0 s"; // two clocks
   if (seconds < 120) return `${Math.round(seconds)} s`;
   if (seconds < 7200) return `${Math.round(seconds / 60)} min`;
   if (seconds < 172800) return `${Math.round(seconds / 3600)} h`;
@@ -81,6 +87,9 @@ export function clock(seconds) {
   const date = new Date(seconds * 1000);
   return Number.isNaN(date.getTime()) ? "" : date.toLocaleTimeString([], { hour12: false });
 }
+
+// A part of a file's name: when it was.
+export const named = () => new Date().toISOString().slice(0, 19).replaceAll(":", "");
 
 export function save(name, text, type) {
   const link = document.createElement("a");
