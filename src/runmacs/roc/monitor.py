@@ -118,7 +118,7 @@ class BrokerMonitor:
 
         Args:
             after: the number after which to begin, from the answer before; 0 is the oldest
-                that is kept, None gives the newest ``n``.
+                that is kept, -1000 the newest but 999, and None gives the newest ``n``.
             n: how many at most; an answer has no more than 500 (2500 as texts), and about
                 one megabyte.
             level: the least severe ones, by name or SeverityNumber.
