@@ -141,9 +141,13 @@ def test_a_program_of_any_language_can_log(desk: Desk) -> None:
         def heard() -> bool:
             pub.send_multipart([b"log.17.plc.=", text])
             pub.send_multipart([b"log.17.plc.=", b"junk"])
+            pub.send_multipart([b"log.17.plc.=", text, b"and more"])
             return any(record.message == "from C" for record in stream.read(0.05))
 
         wait_until(heard, 5, "it is heard")
+    stats = desk.client["roc.broker"].stats
+    wait_until(lambda: stats()["dropped_log_records_malformed"] >= 2, 5, "what is none is counted")
+    assert stats()["log_records"] == stats()["log_records_kept"] >= 1
     assert said(desk.endpoints, 1)[0].level == ""
 
 

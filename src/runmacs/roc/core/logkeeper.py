@@ -49,6 +49,11 @@ class LogKeeper:
         self._topics: dict[bytes, tuple[int, bytes]] = {}
         self._sources: dict[str, tuple[float, Beacon]] = {}
 
+    @property
+    def kept(self) -> int:
+        """How many records there are."""
+        return len(self._kept)
+
     def keep(self, frames: Sequence[bytes], now: float) -> None:
         """A record was published: topic and text. Never raises."""
         if len(frames) != 2:

@@ -162,7 +162,13 @@ class NewsCore:
 
     def snapshot(self) -> dict[str, Any]:
         """What it knows, as plain data."""
-        return {**asdict(self.status.counters), "leaves": len(self.status.tree)}
+        return {
+            **asdict(self.status.counters),
+            "leaves": len(self.status.tree),
+            "log_records": self.logs.last,
+            "log_records_kept": self.logs.kept,
+            "dropped_log_records_malformed": self.logs.dropped_malformed,
+        }
 
     def check(self) -> None:
         """Assert every invariant."""
