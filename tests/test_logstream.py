@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
+import logging
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 
 from desk import Desk
 from logbook import logger_at, records_until, said
-from runmacs.roc import log_records
+from runmacs.roc import RocLogger, log_records
 from runmacs.roc.errors import Closed, ConfigError
-from runmacs.roc.logstream import AsyncLogStream, LogStream
+from runmacs.roc.logstream import AsyncLogStream, LogStream, Record
 from waiting import wait_until
 
 
@@ -137,7 +141,74 @@ def test_a_program_of_any_language_can_log(desk: Desk) -> None:
         def heard() -> bool:
             pub.send_multipart([b"log.17.plc.=", text])
             pub.send_multipart([b"log.17.plc.=", b"junk"])
+            pub.send_multipart([b"log.17.plc.=", text, b"and more"])
             return any(record.message == "from C" for record in stream.read(0.05))
 
         wait_until(heard, 5, "it is heard")
+    stats = desk.client["roc.broker"].stats
+    wait_until(lambda: stats()["dropped_log_records_malformed"] >= 2, 5, "what is none is counted")
+    assert stats()["log_records"] == stats()["log_records_kept"] >= 1
     assert said(desk.endpoints, 1)[0].level == ""
+
+
+KEPT = 21_000
+
+
+def log_many(log: logging.Logger, handler: RocLogger) -> None:
+    """Log records of two levels, no faster than they are sent."""
+    for at in range(KEPT):
+        log.log(logging.WARNING if at % 7 == 0 else logging.INFO, "%d", at)
+        if at % 5000 == 4999:
+            wait_until(lambda: not handler.unsent, 10, "they are sent")
+
+
+@contextmanager
+def more_and_more(log: logging.Logger) -> Iterator[None]:
+    """Somebody logs on, about a thousand records a second."""
+    stop = threading.Event()
+
+    def go_on() -> None:
+        for at in itertools.count(KEPT):
+            if stop.wait(0.001):
+                return
+            log.info("%d", at)
+
+    writer = threading.Thread(target=go_on)
+    writer.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        writer.join()
+
+
+async def read_until(stream: LogStream | AsyncLogStream, message: str) -> list[Record]:
+    found: list[Record] = []
+    while not any(record.message == message for record in found):
+        read = stream.read(10)
+        records = read if isinstance(read, list) else await read
+        assert records, f"nothing more after {len(found)} records"
+        found += records
+    return found
+
+
+@pytest.mark.parametrize("history", [20_000, 100_000])
+@pytest.mark.parametrize("kind", [LogStream, AsyncLogStream])
+def test_a_long_history_comes_whole_while_more_is_logged(
+    desk: Desk, kind: type[LogStream] | type[AsyncLogStream], history: int
+) -> None:
+    """Only the newest page came once, and kept records of a rarer level were told as lost."""
+    broker = desk.client["roc.broker"]
+    with logger_at(desk.endpoints) as (log, handler):
+        log_many(log, handler)
+        wait_until(lambda: broker.log()["last"] == KEPT, 10, "all are kept")
+        with more_and_more(log):
+            stream = kind(desk.endpoints, history=history)
+            try:
+                found = asyncio.run(read_until(stream, str(KEPT + 300)))
+            finally:
+                stream.close()
+    assert [record.message for record in found if record.lost] == []
+    numbers = [int(record.message) for record in found]
+    assert numbers == [*range(numbers[0], numbers[-1] + 1)]
+    assert numbers[0] == 0 if history > KEPT else KEPT - history <= numbers[0] < 2 * KEPT - history

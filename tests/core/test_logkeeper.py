@@ -53,6 +53,18 @@ def test_pages_lead_through_all_of_them() -> None:
     assert texts(keeper.page(1000, 7)) == []
 
 
+def test_a_page_may_begin_so_many_before_the_newest() -> None:
+    keeper = kept(25, records=20)
+    page = keeper.page(-8, 3)
+    assert (texts(page), page["after"], page["more"]) == (["18", "19", "20"], 20, True)
+    assert texts(keeper.page(-100, 2)) == ["6", "7"]
+    keeper.keep(frames(26, "swir", 40), 0.0)
+    keeper.keep(frames(27), 0.0)
+    assert texts(keeper.page(-2, 9, nodes=["vnir"])) == ["25", "27"]
+    assert texts(keeper.page(-1, 9, least=17)) == ["26"]
+    assert texts(keeper.page(-9, 9, least=17)) == ["26"]
+
+
 def test_a_page_has_a_limit_in_bytes() -> None:
     keeper = LogKeeper()
     for at in range(10):

@@ -246,6 +246,45 @@ def test_the_newest_only_or_none() -> None:
         assert link.read() == ["s1/20/6"]
 
 
+def test_a_history_of_many_pages_is_read_page_by_page() -> None:
+    link, node = Link(history=6000), Node()
+    for _ in range(7000):
+        link.publish(node.record(), arrives=False)
+    link.up()
+    assert link.page()  # the sources
+    assert link.page()
+    for _ in range(3):
+        link.publish(node.record())  # while it reads what is kept
+    assert link.read() == [f"s1/20/{n}" for n in range(1001, 7004)]
+    assert link.core.lost == 0
+
+
+def test_what_the_history_leaves_out_is_not_lost() -> None:
+    link, node = Link(history=4), Node()
+    for levelno in (20, 20, 30, 30, 30, 20, 20, 20, 30):
+        link.publish(node.record(levelno), arrives=False)
+    link.up()
+    assert link.read() == ["s1/20/3", "s1/20/4", "s1/20/5", "s1/30/4"]
+    link.publish(node.beacon(age=9.0))
+    link.publish(node.record(30))
+    assert link.read() == ["s1/30/5"]
+    assert link.core.lost == 0
+
+
+def test_nor_of_a_source_that_began_just_now() -> None:
+    link, node = Link(history=1, since="1970"), Node()
+    link.up()
+    link.publish(node.beacon())
+    for levelno in (30, 20, 20):
+        link.publish(node.record(levelno))
+    link.publish(node.beacon())
+    assert link.read() == ["s1/20/2", "s1/30/1"]
+    link.publish(node.record(30), arrives=False)
+    link.publish(node.record(30))
+    assert link.read() == ["s1/30/2", "s1/30/3"]
+    assert link.core.lost == 0
+
+
 def test_what_an_earlier_reader_has_read_is_not_read_again() -> None:
     first, node = Link().up(), Node()
     for _ in range(5):

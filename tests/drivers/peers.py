@@ -241,6 +241,7 @@ class DrivenNews:
         while not self._bind():
             pass
         self.calls_flow = False
+        self.is_called: Callable[[], bool] = lambda: False
         self.busy = False
 
     def _bind(self) -> bool:
@@ -258,7 +259,7 @@ class DrivenNews:
     def turn(self, timeout: float = 0.0, now: float | None = None) -> None:
         """One turn. With ``now``, the time that its sides are told after it."""
         ready = self.poller.wait(0.0 if self.busy else timeout)
-        self.busy = self.news.turn(ready, self.calls_flow)
+        self.busy = self.news.turn(ready, self.calls_flow, self.is_called)
         if now is not None:
             self.news.intake.look_after(now)
             self.news.outlet.look_after(now)

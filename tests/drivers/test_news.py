@@ -424,6 +424,21 @@ def test_a_flood_is_taken_in_portions_and_others_have_their_turn() -> None:
         driven.close()
 
 
+def test_a_call_ends_a_turn_and_what_was_taken_leaves_with_the_next(driven: DrivenNews) -> None:
+    reader, source = driven.subscriber(b""), driven.publisher()
+    driven.calls_flow = True
+    driven.is_called = lambda: True
+    sent = [[b"t", b"%04d" % number, bytes(500)] for number in range(40)]
+    source.sock.sendall(encoded(*sent))
+    driven.until(lambda: driven.traffic.publications_taken, "the first read")
+    assert driven.traffic.publications_taken < 10
+    assert driven.busy
+    driven.turn()
+    assert driven.traffic.publications_taken < 20
+    driven.expect(reader, *sent)
+    close(reader, source)
+
+
 def test_nobody_wants_it(driven: DrivenNews) -> None:
     """A publisher is read on though nobody listens: it shall not wait for anybody."""
     source = driven.publisher()

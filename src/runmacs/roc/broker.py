@@ -90,16 +90,15 @@ class Broker:
         about = {"broker": self.broker_id, "version": mdp.VERSION, "software": __version__}
         traffic = Traffic()
         self._state = None if state_file is None else StateFile(state_file, _logger.warning)
-        keeper = LogKeeper(self._core.limits.log_records, self._core.limits.log_bytes)
         self._news = NewsCore(
             self.broker_id,
             status_limits,
             presence=self._core.presence,
             figures=lambda: monitor.figures(),
             save=self._state.save if self._state else None,
-            logs=keeper,
+            logs=LogKeeper(self._core.limits.log_records, self._core.limits.log_bytes),
         )
-        monitor = BrokerMonitor(self._core, self._news, clock, traffic, keeper)
+        monitor = BrokerMonitor(self._core, self._news, clock, traffic)
         shared = SharedObject(monitor, mdp.BROKER_ID.decode())
         self._dispatcher = Dispatcher(shared, about)
         where = endpoints if isinstance(endpoints, Endpoints) else resolve_broker(endpoints)

@@ -8,7 +8,6 @@ from dataclasses import asdict
 from typing import Any
 
 from .core.broker import BrokerCore
-from .core.logkeeper import LogKeeper
 from .core.news import NewsCore
 from .core.traffic import Traffic
 from .errors import RocError
@@ -38,9 +37,7 @@ class BrokerMonitor:
         news: NewsCore,
         clock: Callable[[], float],
         traffic: Traffic,
-        logs: LogKeeper,
     ) -> None:
-        self._logs = logs
         self._core = core
         self._news = news
         self._traffic = traffic
@@ -121,7 +118,7 @@ class BrokerMonitor:
 
         Args:
             after: the number after which to begin, from the answer before; 0 is the oldest
-                that is kept, None gives the newest ``n``.
+                that is kept, -1000 the newest but 999, and None gives the newest ``n``.
             n: how many at most; an answer has no more than 500 (2500 as texts), and about
                 one megabyte.
             level: the least severe ones, by name or SeverityNumber.
@@ -135,7 +132,7 @@ class BrokerMonitor:
         """
         nodes = [node] if isinstance(node, str) else (node or [])
         most = max(0, min(n, _TEXTS if text else _RECORDS))
-        page = self._logs.page(after, most, parse_level(level), nodes)
+        page = self._news.logs.page(after, most, parse_level(level), nodes)
         if not text:
             page["records"] = [*filter(None, map(_record, page["records"]))]
         return {**page, "broker": self._core.broker_id}
@@ -143,7 +140,7 @@ class BrokerMonitor:
     def log_sources(self) -> list[dict[str, Any]]:
         """Who has sent log records lately: the last beacon of each source, and how long ago
         it came (``ago``, seconds)."""
-        return self._logs.sources(self._clock())
+        return self._news.logs.sources(self._clock())
 
 
 def _record(text: str) -> dict[str, Any] | None:

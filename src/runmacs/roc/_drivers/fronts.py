@@ -39,6 +39,9 @@ class Front(Protocol):
     def unbind(self, endpoints: Endpoints) -> None:
         """Listen no longer, if it did."""
 
+    def is_called(self, ready: Iterable[int]) -> bool:
+        """Whether anything may have come, on one of these descriptors."""
+
     def collect(self, ready: Iterable[int], inbox: list[list[Any]]) -> bool:
         """Append what has come, routing ids in front; True if there may be more."""
 
@@ -75,6 +78,10 @@ class StreamFront(StreamHost):
         self.listen(endpoints, endpoints.rocBroker)
 
     # ---- messages
+
+    def is_called(self, ready: Iterable[int]) -> bool:
+        connections = self._connections
+        return any(fd in connections for fd in ready)
 
     def collect(self, ready: Iterable[int], inbox: list[list[Any]]) -> bool:
         for fd in ready:
@@ -156,6 +163,9 @@ class ZmqFront:
     def unbind(self, endpoints: Endpoints) -> None:
         with contextlib.suppress(zmq.ZMQError):
             self._router.unbind(endpoints.rocBroker)
+
+    def is_called(self, ready: Iterable[int]) -> bool:
+        return has_message(self._router)
 
     def collect(self, ready: Iterable[int], inbox: list[list[Any]]) -> bool:
         for _ in range(_DRAIN):

@@ -227,6 +227,10 @@ class Poller:
         """The descriptors that are ready, after at most ``timeout`` seconds."""
         return self._eager.wait(self._look, timeout)
 
+    def look(self) -> list[int]:
+        """The descriptors that are ready now; those will be found by the next `wait` as well."""
+        return self._look(0.0)
+
     def _look(self, timeout: float) -> list[int]:
         if self._epoll is not None:
             return [fd for fd, _ in self._epoll.poll(timeout)]

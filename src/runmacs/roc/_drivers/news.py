@@ -2,14 +2,15 @@
 
 Rules:
 
-* Calls come first: a turn takes a bounded portion of publications, a smaller one while
-  calls flow, and whoever has called waits no longer than that.
+* Calls come first. A turn takes a bounded portion of publications, and looks for calls after
+  each read, which is a small one while calls flow. A call ends the turn: what was taken
+  leaves at the end of the next one.
 * Subscriptions take effect before the publications of the same turn.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import zmq
@@ -25,11 +26,13 @@ from .outlet import Outlet, StreamOutlet, ZmqOutlet
 
 __all__ = ["News"]
 
-_PORTION = (0.002, 256 * 1024, 32 * 1024)
-"""Seconds and bytes that a turn may take publications for, and bytes of one read."""
+_SECONDS = 0.002
+_BYTES = 256 * 1024
+"""For how long, and how much, a turn may take."""
 
-_PORTION_AMONG_CALLS = (0.0003, 64 * 1024, 4 * 1024)
-"""The same while calls flow."""
+_READ = 16 * 1024
+_READ_AMONG_CALLS = 4 * 1024
+"""Bytes of one read: 0.1 ms of work, while calls flow."""
 
 
 class News:
@@ -48,6 +51,7 @@ class News:
     ) -> None:
         self.core = core
         self._traffic = traffic
+        self._interrupted = False
         self.intake: Intake
         self.outlet: Outlet
         if ctx is not None:
@@ -56,14 +60,21 @@ class News:
         else:
             self.intake, self.outlet = StreamIntake(poller), StreamOutlet(poller, traffic, limit)
 
-    def turn(self, ready: Iterable[int], calls_flow: bool) -> bool:
-        """Take what has come, and pass it on; True if there may be more."""
+    def turn(
+        self,
+        ready: Iterable[int],
+        calls_flow: bool = False,
+        is_called: Callable[[], bool] = lambda: False,
+    ) -> bool:
+        """Take what has come, and pass it on; True if there is more to do."""
         out: list[list[bytes]] = []
         now = clock()
         self.outlet.collect(ready)
         self._tell_changes(now)
-        if self.intake.look(ready):
-            self._take(now, out, calls_flow)
+        called = self.intake.look(ready) and self._take(now, out, calls_flow, is_called)
+        self._interrupted = called and not self._interrupted
+        if self._interrupted:
+            return True
         due = self.core.next_deadline()
         if due is not None and now >= due:
             self.core.tick(now, out)
@@ -86,11 +97,18 @@ class News:
             else:
                 self.core.on_unsubscribed(topic, now)
 
-    def _take(self, now: float, out: list[list[bytes]], calls_flow: bool) -> None:
-        seconds, left, chunk = _PORTION_AMONG_CALLS if calls_flow else _PORTION
-        end = now + seconds
+    def _take(
+        self,
+        now: float,
+        out: list[list[bytes]],
+        calls_flow: bool,
+        is_called: Callable[[], bool],
+    ) -> bool:
+        """Take a portion, and pass it on; True if a call has come meanwhile."""
+        end, left = now + _SECONDS, _BYTES
+        size = _READ_AMONG_CALLS if calls_flow else _READ
         on_publication = self.core.on_publication
-        while now < end and left > 0 and (batch := self.intake.take(chunk)) is not None:
+        while now < end and left > 0 and (batch := self.intake.take(size)) is not None:
             messages = batch.messages
             left -= batch.size
             self._traffic.publications_taken += len(messages)
@@ -98,7 +116,10 @@ class News:
                 on_publication(message, now, out)
             self.outlet.publish(out, batch)
             out.clear()
+            if is_called():
+                return True
             now = clock()
+        return False
 
     def next_deadline(self) -> float | None:
         """When a turn is due though nothing has come."""

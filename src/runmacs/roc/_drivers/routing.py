@@ -2,7 +2,8 @@
 
 * The front carries calls to and from `core.broker`. All that has come is routed, and
   answers to one peer leave together, so that one wake-up serves many.
-* After the calls of each turn comes a bounded portion of publications; see `news`.
+* After the calls of each turn comes a bounded portion of publications, which ends as soon as
+  there are calls again; see `news`.
 * What the broker is asked itself (``roc.broker``) is served here, between two messages.
 """
 
@@ -146,7 +147,8 @@ class Routing:
         try:
             while not self._stopping:
                 busy = self._take_calls(ready)
-                busy |= self.news.turn(ready, clock() - self._called < _CALLS_FLOW)
+                flowing = clock() - self._called < _CALLS_FLOW
+                busy |= self.news.turn(ready, flowing, self._is_called)
                 now = clock()
                 timeout = 0.0 if busy else self._timeout(now)
                 self._stood_still(self._still.waiting(now, timeout))
@@ -184,6 +186,10 @@ class Routing:
             if due is not None:
                 timeout = min(timeout, max(0.001, due - now))
         return timeout
+
+    def _is_called(self) -> bool:
+        """Whether there are calls now."""
+        return self.front.is_called(self._poller.look())
 
     def _take_calls(self, ready: list[int]) -> bool:
         """Route what has come; True if there may be more."""

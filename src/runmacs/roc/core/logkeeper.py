@@ -49,6 +49,11 @@ class LogKeeper:
         self._topics: dict[bytes, tuple[int, bytes]] = {}
         self._sources: dict[str, tuple[float, Beacon]] = {}
 
+    @property
+    def kept(self) -> int:
+        """How many records there are."""
+        return len(self._kept)
+
     def keep(self, frames: Sequence[bytes], now: float) -> None:
         """A record was published: topic and text. Never raises."""
         if len(frames) != 2:
@@ -107,7 +112,8 @@ class LogKeeper:
         """Records as texts, oldest first.
 
         Args:
-            after: the number of the record before the first one; None for the newest ``n``.
+            after: the number of the record before the first one; a negative one is how many of
+                the wanted ones there are from the first one on; None for the newest ``n``.
             n: how many at most.
             least: the least SeverityNumber.
             nodes: only these nodes'; empty for all.
@@ -121,6 +127,8 @@ class LogKeeper:
         if after is None:
             texts, reached = self._newest(n, least, wanted), self.last
         else:
+            if after < 0:
+                after = self._before_newest(-after, least, wanted)
             texts, reached = self._following(max(after, first - 1), n, least, wanted)
         return {
             "records": [text for text in texts if text is not None],
@@ -140,6 +148,17 @@ class LogKeeper:
                 found.append(self._sound(text))
                 size += len(text)
         return found[::-1]
+
+    def _before_newest(self, count: int, least: int, nodes: Collection[bytes]) -> int:
+        """The number before the newest records that are wanted, so many."""
+        if least <= 1 and not nodes:
+            return self.last - count
+        for at, (severity, node, _) in enumerate(reversed(self._kept), 1):
+            if severity >= least and (not nodes or node in nodes):
+                count -= 1
+                if not count:
+                    return self.last - at
+        return 0
 
     def _following(
         self, after: int, n: int, least: int, nodes: Collection[bytes]

@@ -16,7 +16,8 @@ Rules:
 * Who is too slow for the stream has holes. It does without the stream then, and pulls pages
   until there are no more: they cost half as much, and wait until they are asked for.
 * Beacons tell of holes at the end.
-* Of a source that is older than this reader nothing is missed that came before.
+* Of a source that is older than this reader nothing is missed that came before; nor of any
+  source what was before a history that is limited.
 * A record without a number (from a program that is not ours) is a double if one of the same
   text was among the newest ones.
 """
@@ -120,6 +121,8 @@ class LogReaderCore:
         self._first_up: float | None = None
         self._looked = False
         """Whether what is read now was looked for among the kept records already."""
+        self._joining = bool(history)
+        """Whether the history, which is limited, is still being read."""
 
     def resume(self, record: Record) -> None:
         """What an earlier reader has already read, oldest first."""
@@ -151,6 +154,7 @@ class LogReaderCore:
             self._is_double(raw)
             return
         known = self._known(resource)
+        known.young = True  # what it had before is known
         known.last[severity] = max(n, known.last.get(severity, 0))
 
     # ---- the link
@@ -237,10 +241,14 @@ class LogReaderCore:
         if self._beacons is None and self.state == "catching":
             return "log_sources", {}
         nodes = list(self._nodes) or None
-        arguments = {"level": self._least, "node": nodes, "text": True}
-        if self._after is None and self._history is not None:
-            return "log", {"after": None, "n": min(self._history, _PAGE), **arguments}
-        return "log", {"after": self._after or 0, "n": _PAGE, **arguments}
+        after = -(self._history or 0) if self._after is None else self._after
+        return "log", {
+            "after": after,
+            "n": _PAGE,
+            "level": self._least,
+            "node": nodes,
+            "text": True,
+        }
 
     def on_answer(self, answer: Any, now: float) -> None:
         """The broker's answer to what was wanted; whatever it is."""
@@ -292,7 +300,7 @@ class LogReaderCore:
         beacons, self._beacons = self._beacons or [], None
         for beacon in beacons:
             self._on_beacon([b"", beacon], now)
-        self._looked = False
+        self._looked = self._joining = False
 
     # ---- messages
 
@@ -353,12 +361,10 @@ class LogReaderCore:
 
     def _before_first(self, known: _Known, record: Record, now: float, live: bool) -> int:
         """The number that we expect to be before the first record of a severity."""
-        young = known.young
-        if young is None:
-            young = bool(known.last) or record.timestamp > self._since
-            if live and not self._age and self._since_up(now) < _SETTLED:
-                young = False
-        return 0 if young else record.n - 1
+        if known.young is None:
+            settled = not live or bool(self._age) or self._since_up(now) >= _SETTLED
+            known.young = settled and not self._joining and record.timestamp > self._since
+        return 0 if known.young else record.n - 1
 
     def _since_up(self, now: float) -> float:
         return now - (now if self._first_up is None else self._first_up)
@@ -378,9 +384,9 @@ class LogReaderCore:
             return
         resource = Source(beacon.node, beacon.host, beacon.pid, "", beacon.source)
         known = self._known(resource)
-        if known.young is None and not known.last:
+        if known.young is None:
             # Only what began after us is missed from its first record on.
-            known.young = beacon.age <= self._age + self._since_up(now)
+            known.young = not self._joining and beacon.age <= self._age + self._since_up(now)
         if not numbers:
             return
         self._sources.move_to_end(beacon.source)

@@ -25,6 +25,7 @@ from .statuskeeper import Message, Saved, StatusKeeper, StatusLimits
 __all__ = ["NewsCore"]
 
 _OURS = (statusmsg.OWN, statusmsg.SOURCE, statusmsg.BEAT, statusmsg.SNAPSHOT)
+_LOG = b"log."
 _OBJECTS, _BROKER = "roc.objects", "roc.broker"
 _FIGURES = 1.0
 _ABSENT = 1_000
@@ -68,7 +69,10 @@ class NewsCore:
     def on_publication(self, frames: Message, now: float, out: list[Message]) -> None:
         """A message from a publisher; ``out`` gets what is to be passed on."""
         topic = frames[0]
-        if topic.startswith(statusmsg.UPDATE):
+        if topic.startswith(_LOG):
+            self.logs.keep(frames, now)
+            out.append(frames)
+        elif topic.startswith(statusmsg.UPDATE):
             self.status.on_update(frames, now, out)
         elif topic.startswith(statusmsg.BEACON):
             self.status.on_beacon(frames, now, out)
@@ -77,8 +81,6 @@ class NewsCore:
         elif topic.startswith(_OURS):
             self.status.on_reserved()
         else:
-            if topic.startswith(b"log."):
-                self.logs.keep(frames, now)
             out.append(frames)
 
     def on_subscribed(self, topic: bytes, now: float, out: list[Message]) -> None:
@@ -160,7 +162,13 @@ class NewsCore:
 
     def snapshot(self) -> dict[str, Any]:
         """What it knows, as plain data."""
-        return {**asdict(self.status.counters), "leaves": len(self.status.tree)}
+        return {
+            **asdict(self.status.counters),
+            "leaves": len(self.status.tree),
+            "log_records": self.logs.last,
+            "log_records_kept": self.logs.kept,
+            "dropped_log_records_malformed": self.logs.dropped_malformed,
+        }
 
     def check(self) -> None:
         """Assert every invariant."""
