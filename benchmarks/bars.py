@@ -92,6 +92,7 @@ BARS = (
     _grows("objects", growth.MORE, "1,000", "10,000", 1.5),
     _grows("objects", growth.EACH, "1,000", "10,000", 1.5),
     _grows("objects", growth.USE, "100", "10,000", 1.5),
+    _grows("clients", growth.EACH, "300", "1,000", 1.5),
     _grows("clients", growth.MORE, "300", "1,000", 1.5),
     _grows("clients", growth.USE, "100", "1,000", 1.5),
     _grows("leaves", growth.MORE, "10,000", "100,000", 1.5),

@@ -19,6 +19,8 @@ from typing import Any
 from runmacs.roc.wire import zmtp
 
 BEAT = 0.5
+_AT_ONCE = 50
+"""Peers that may connect at the same time."""
 PROPERTIES = b'{"version":1,"instance":"crowd%d","interval":0.5,"prefetch":16,"host":"crowd","pid":1}'
 ASKED = b'{"jsonrpc":"2.0","id":1,"method":"rpc.ping"}'
 _HEARTBEAT = b"".join(zmtp.encode([b"", b"MDPW01", b"\x04"]))
@@ -40,7 +42,7 @@ class Peer:
     def on_readable(self) -> None:
         data = self.socket.recv(65536)
         if not data:
-            raise ConnectionError("the broker has closed a connection")
+            raise ConnectionError("the broker has closed a connection of the crowd")
         if self.greeted:
             return  # what it says now does not matter, but that it is read
         messages = self.decoder.feed(data)
@@ -58,19 +60,20 @@ class Crowd:
         self.servers: list[Peer] = []
         self.clients: list[Peer] = []
         self._turn = 0
-        self._due = time.monotonic()
+        self._beaten = time.monotonic()
 
     def add(self, kind: str, count: int) -> float:
         """Grow to so many, and return the seconds until the broker has answered all."""
         several = self.servers if kind == "objects" else self.clients
         began = time.perf_counter()
-        while len(several) < count:
-            first = self._first(kind, len(several))
-            peer = Peer(self.address, first)
-            self.selector.register(peer.socket, selectors.EVENT_READ, peer)
-            several.append(peer)
-            self.turn(0.0)
-        while not all(peer.greeted for peer in several):
+        fresh: list[Peer] = []
+        while len(several) < count or fresh:
+            fresh = [peer for peer in fresh if not peer.greeted]
+            while len(several) < count and len(fresh) < _AT_ONCE:
+                peer = Peer(self.address, self._first(kind, len(several)))
+                self.selector.register(peer.socket, selectors.EVENT_READ, peer)
+                several.append(peer)
+                fresh.append(peer)
             self.turn(0.01)
         return time.perf_counter() - began
 
@@ -89,12 +92,13 @@ class Crowd:
     def beat(self) -> None:
         """The servers beat one after the other, and each twice a second."""
         now = time.monotonic()
-        if not self.servers or now < self._due:
+        count = len(self.servers)
+        due = min(count, int((now - self._beaten) * count / BEAT))
+        if not due:
             return
-        share = max(1, len(self.servers) // 100)
-        self._due = max(self._due + BEAT * share / len(self.servers), now - BEAT / 2)
-        for _ in range(share):
-            self._turn = (self._turn + 1) % len(self.servers)
+        self._beaten = now
+        for _ in range(due):
+            self._turn = (self._turn + 1) % count
             server = self.servers[self._turn]
             if server.greeted:
                 server.socket.send(_HEARTBEAT)

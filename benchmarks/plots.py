@@ -170,7 +170,7 @@ def _growth(kind: str) -> Callable[[Results], Figure | None]:
     """Memory, and what one more and a use cost, over how many there are."""
     panels = (
         (growth.MEMORY, "memory of the broker, MB"),
-        (growth.EACH, "one more, µs"),
+        (growth.EACH, "one more, µs of CPU"),
         (growth.USE, "an update of a leaf, µs" if kind == "leaves" else "a call, µs"),
     )
 

@@ -6,6 +6,7 @@ binary payload, which pyleco does not put into JSON.
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 from ..processes import House, free_port
@@ -56,8 +57,11 @@ class LecoConnection(Connection):
     def __init__(self, address: str) -> None:
         from pyleco.directors.director import Director
 
-        self._director: Any = Director(actor=OBJECT, name="client", port=int(address))
-        self._director.communicator.timeout = 30.0
+        from pyleco.utils.communicator import Communicator
+
+        communicator = Communicator(name=f"client{os.getpid()}", port=int(address), timeout=30.0)
+        communicator.sign_in()
+        self._director: Any = Director(actor=OBJECT, communicator=communicator)
 
     def echo(self, value: int) -> Any:
         return self._director.ask_rpc("echo", value=value)
