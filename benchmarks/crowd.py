@@ -21,7 +21,9 @@ from runmacs.roc.wire import zmtp
 BEAT = 0.5
 _AT_ONCE = 50
 """Peers that may connect at the same time."""
-PROPERTIES = b'{"version":1,"instance":"crowd%d","interval":0.5,"prefetch":16,"host":"crowd","pid":1}'
+PROPERTIES = (
+    b'{"version":1,"instance":"crowd%d","interval":0.5,"prefetch":16,"host":"crowd","pid":1}'
+)
 ASKED = b'{"jsonrpc":"2.0","id":1,"method":"rpc.ping"}'
 _HEARTBEAT = b"".join(zmtp.encode([b"", b"MDPW01", b"\x04"]))
 

@@ -105,4 +105,3 @@ def _rate(step: Callable[[], Any], size: int, seconds: float) -> float:
         done += size
         passed = time.perf_counter() - began
     return done / passed
-

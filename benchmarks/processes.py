@@ -9,6 +9,7 @@ Rules:
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import selectors
@@ -39,7 +40,7 @@ class Process:
 
     def __init__(self, command: Sequence[str], env: Mapping[str, str], name: str) -> None:
         self.name = name
-        self._complaints = tempfile.TemporaryFile("w+")
+        self._complaints = tempfile.TemporaryFile("w+")  # noqa: SIM115
         self._process = subprocess.Popen(
             command,
             stdin=subprocess.PIPE,
@@ -93,10 +94,8 @@ class Process:
             self._process.wait()
         for stream in (self._process.stdin, self._process.stdout, self._complaints):
             if stream is not None:
-                try:
+                with contextlib.suppress(OSError):  # what was not read any more
                     stream.close()
-                except OSError:
-                    pass  # what was not read any more
 
     def _last_complaint(self) -> str:
         self._complaints.seek(0)

@@ -43,7 +43,8 @@ def _measure(name: str, several: list[Series]) -> Iterator[str]:
             least, most = map(figure, series.spread)
             ratio = f"{series.median / roc:6.2f}" if roc and len(there) > 1 else ""
             spread = f"[{least} .. {most}]" if len(series.figures) > 1 else ""
-            yield f"    {series.subject:25} {figure(series.median):>10} {spread:24} {ratio}".rstrip()
+            line = f"    {series.subject:25} {figure(series.median):>10} {spread:24} {ratio}"
+            yield line.rstrip()
 
 
 def _missing(missing: list[dict[str, str]]) -> Iterator[str]:

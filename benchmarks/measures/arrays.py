@@ -9,7 +9,13 @@ from .simple import client_cases
 TITLE = "Arrays"
 UNIT = "MB/s"
 ABOUT = __doc__
-SIZES = {"1 KiB": 1 << 10, "32 KiB": 1 << 15, "1 MiB": 1 << 20, "8 MiB": 8 << 20, "64 MiB": 64 << 20}
+SIZES = {
+    "1 KiB": 1 << 10,
+    "32 KiB": 1 << 15,
+    "1 MiB": 1 << 20,
+    "8 MiB": 8 << 20,
+    "64 MiB": 64 << 20,
+}
 
 
 def cases(bench: Bench) -> list[Case]:

@@ -9,7 +9,7 @@ from ..bench import Bench, Case, Figures, Running
 TITLE = "Several clients"
 UNIT = "calls/s"
 ABOUT = __doc__
-PEERS = ("roc", "c_broker", "pyro5", "nats_", "grpc_")
+PEERS = ("roc", "c_broker", "pyro5", "nats", "grpc")
 COUNTS = (1, 2, 4, 8, 16)
 
 

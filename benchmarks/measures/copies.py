@@ -16,7 +16,7 @@ TITLE = "Memory while 64 MiB pass"
 UNIT = "arrays"
 ABOUT = __doc__
 LESS_IS_BETTER = True
-PEERS = ("roc", "roc_over_c", "c_broker", "zmq_proxy", "nats_", "zenoh_")
+PEERS = ("roc", "roc_over_c", "c_broker", "zmq_proxy", "nats", "zenoh")
 SIZE = 64 << 20
 
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 import contextlib
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import TypeAlias
 
@@ -24,7 +24,7 @@ TITLE = "Latency of a call"
 UNIT = "µs"
 ABOUT = __doc__
 LESS_IS_BETTER = True
-QUIET_PEERS = ("roc", "c_broker", "pyro5", "zenoh_", "nats_")
+QUIET_PEERS = ("roc", "c_broker", "pyro5", "zenoh", "nats")
 BUSY_PEERS = ("roc",)
 PAUSE = 0.001
 RECORDS, LOGGING = 10_000, 4
@@ -45,7 +45,7 @@ def cases(bench: Bench) -> list[Case]:
 
 
 def _run(
-    running: Running, at: str, seconds: float, burdens: list[Callable[..., Burden]]
+    running: Running, at: str, seconds: float, burdens: Sequence[Callable[..., Burden]]
 ) -> Figures:
     client = running.client()
     with contextlib.ExitStack() as stack:

@@ -26,7 +26,7 @@ FLOORS = ("zmq_direct", "zmq_proxy", "c_broker")
 
 PEERS = (
     "roc", "roc_pure", "roc_over_c", *FLOORS,
-    "pyro5", "pyro5_default", "rpyc_", "zerorpc_", "pyleco_", "nats_", "zenoh_", "grpc_",
+    "pyro5", "pyro5_default", "rpyc", "zerorpc", "pyleco", "nats", "zenoh", "grpc",
 )  # fmt: skip
 """All of them, by module; what comes first is measured first."""
 

@@ -63,7 +63,7 @@ class PyroConnection(Connection):
 
         self._proxy: Any = Pyro5.api.Proxy(address)
         self._proxy._pyroSerializer = serializer
-        self.echo = self._proxy.echo
+        self.echo = self._proxy.echo  # type: ignore[method-assign]
         self._other: Any = Pyro5.api.Proxy(address)
         self._other._pyroSerializer = for_the_rest
         self._batch: Any = Pyro5.api.BatchProxy(self._other)

@@ -67,7 +67,7 @@ class RocConnection(Connection):
         self._address = address
         self._client = RocClient(address, timeout=30)
         self._object: Any = self._client.wait_for(OBJECT)
-        self.echo = self._object.echo
+        self.echo = self._object.echo  # type: ignore[method-assign]
         self._loop: asyncio.AbstractEventLoop | None = None
         self._echoes: dict[str, Any] = {}
         self._frames: dict[str, Any] = {}

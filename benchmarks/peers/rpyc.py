@@ -17,7 +17,7 @@ NEEDS = ("rpyc", "numpy")
 
 
 def start(house: House) -> str:
-    return house.play("serve", "rpyc_", "server").line()
+    return house.play("serve", "rpyc", "server").line()
 
 
 def serve() -> None:
@@ -55,7 +55,7 @@ class RpycConnection(Connection):
         self._rpyc: Any = rpyc
         self._connection: Any = rpyc.connect("127.0.0.1", int(address))
         self._root = self._connection.root
-        self.echo = self._root.echo
+        self.echo = self._root.echo  # type: ignore[method-assign]
 
     def pipelined(self, count: int) -> None:
         echo = self._rpyc.async_(self._root.echo)

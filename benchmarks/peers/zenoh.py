@@ -22,9 +22,9 @@ NEEDS = ("zenoh", "numpy")
 def start(house: House) -> str:
     port = free_port()
     address = f"tcp/127.0.0.1:{port}"
-    house.play("serve", "zenoh_", "router", address).line()
+    house.play("serve", "zenoh", "router", address).line()
     wait_until_open(port, "the Zenoh router")
-    return house.play("serve", "zenoh_", "server", address).line()
+    return house.play("serve", "zenoh", "server", address).line()
 
 
 def _session(mode: str, end: str, address: str) -> Any:

@@ -26,10 +26,12 @@ _MOST = 64 * 1024 * 1024
 def start(house: House) -> str:
     port = free_port()
     settings = house.folder / "nats.conf"
-    settings.write_text(f"listen: 127.0.0.1:{port}\nmax_payload: {_MOST}\nmax_pending: {4 * _MOST}\n")
+    settings.write_text(
+        f"listen: 127.0.0.1:{port}\nmax_payload: {_MOST}\nmax_pending: {4 * _MOST}\n"
+    )
     house.start(_program(), "--config", settings)
     wait_until_open(port, "nats-server")
-    return house.play("serve", "nats_", "server", f"nats://127.0.0.1:{port}").line()
+    return house.play("serve", "nats", "server", f"nats://127.0.0.1:{port}").line()
 
 
 def _program() -> str:

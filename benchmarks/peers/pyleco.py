@@ -17,8 +17,8 @@ NEEDS = ("pyleco", "numpy")
 
 
 def start(house: House) -> str:
-    port = house.play("serve", "pyleco_", "coordinator", free_port()).line()
-    return house.play("serve", "pyleco_", "actor", port).line()
+    port = house.play("serve", "pyleco", "coordinator", free_port()).line()
+    return house.play("serve", "pyleco", "actor", port).line()
 
 
 def coordinate(port: str) -> None:
@@ -56,7 +56,6 @@ class LecoConnection(Connection):
 
     def __init__(self, address: str) -> None:
         from pyleco.directors.director import Director
-
         from pyleco.utils.communicator import Communicator
 
         communicator = Communicator(name=f"client{os.getpid()}", port=int(address), timeout=30.0)

@@ -19,7 +19,7 @@ _OPTIONS = [("grpc.max_receive_message_length", -1), ("grpc.max_send_message_len
 
 
 def start(house: House) -> str:
-    return house.play("serve", "grpc_", "server").line()
+    return house.play("serve", "grpc", "server").line()
 
 
 def serve() -> None:

@@ -16,7 +16,7 @@ NEEDS = ("zerorpc", "numpy")
 
 def start(house: House) -> str:
     port = free_port()
-    address = house.play("serve", "zerorpc_", "server", port).line()
+    address = house.play("serve", "zerorpc", "server", port).line()
     wait_until_open(port, "zerorpc")
     return address
 
@@ -50,7 +50,7 @@ class ZerorpcConnection(Connection):
         import zerorpc
 
         self._client: Any = zerorpc.Client(address, timeout=60)
-        self.echo = self._client.echo
+        self.echo = self._client.echo  # type: ignore[method-assign]
 
     def pipelined(self, count: int) -> None:
         options = {"async": True}  # a word of Python's by now
