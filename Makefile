@@ -7,6 +7,8 @@ VENV ?= .venv
 CONSTRAINTS ?= constraints.txt
 # More options for pytest: make test PYTEST="-k broker -x"
 PYTEST ?=
+# What to measure, instead of all for the documentation: make bench BENCH="--only serial,arrays"
+BENCH ?= --docs docs/explanation
 
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check \
@@ -42,18 +44,19 @@ format: $(VENV)/.dev ## Let ruff put the code in order
 	@$(BIN)/ruff check --fix
 	@$(BIN)/ruff format
 
-bench: $(VENV)/.bench ## Measure against other libraries, side by side in one run
-	@$(BIN)/python -m benchmarks
+bench: ## Measure against other libraries, side by side in one run
+	@$(MAKE) --no-print-directory $(VENV)-bench/.bench VENV=$(VENV)-bench
+	@$(VENV)-bench/bin/python -m benchmarks $(BENCH)
 
 constraints: ## Renew constraints.txt: what is newest today for the oldest Python we support
-	@$(MAKE) --no-print-directory $(NEWEST)/.bench VENV=$(NEWEST) CONSTRAINTS=
+	@$(MAKE) --no-print-directory $(NEWEST)/.dev $(NEWEST)/.bench VENV=$(NEWEST) CONSTRAINTS=
 	@{ sed '/^[^#]/,$$d' constraints.txt; \
 	   $(NEWEST)/bin/python -m pip freeze --exclude-editable; } > $(NEWEST)/constraints.txt
 	@mv $(NEWEST)/constraints.txt constraints.txt
 	@rm -rf $(NEWEST)
 
 clean: ## Remove .venv and all that was built
-	@rm -rf $(VENV) build dist src/*.egg-info
+	@rm -rf $(VENV) $(VENV)-bench build dist src/*.egg-info
 	@rm -rf .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
 	@find . -name __pycache__ -prune -exec rm -rf {} +
 
@@ -67,9 +70,12 @@ $(VENV)/.dev: $(MADE) $(INSTALLED)
 	@$(PIP) --editable '.[dev]'
 	@touch $@ $(VENV)/.demo
 
-$(VENV)/.bench: $(VENV)/.dev
+# A library that cannot be installed here is left out, and the results say so.
+$(VENV)/.bench: $(MADE) $(INSTALLED)
 	@echo "Installing the libraries to compare with into $(VENV) ..."
-	@$(PIP) --editable '.[dev,bench]'
+	@$(PIP) --editable '.[all]' psutil
+	@$(PIP) --editable '.[bench]' || \
+		$(BIN)/python -m benchmarks.wanted | while read -r one; do $(PIP) "$$one" || true; done
 	@touch $@
 
 # A .venv of another Python, or one whose Python is gone, is made anew; a good one is kept.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from typing import Any
 
 import msgspec
@@ -781,6 +782,23 @@ def test_heartbeats_every_half_second_and_twice_as_often_to_who_holds_calls(
         assert len(gaps) >= 4 / interval
         assert max(gaps) <= interval + 0.02
         assert min(gaps) >= interval - 0.02
+
+
+def test_many_servers_are_never_looked_after_all_at_once(broker: ScriptedBroker) -> None:
+    workers = [f"w{number}" for number in range(1050)]
+    for worker in workers:
+        broker.ready(worker, worker)
+    beats: Counter[str] = Counter()
+    end = broker.now + 5.0
+    while broker.now < end:
+        due = broker.core.next_deadline()
+        assert due is not None
+        lines = broker.pass_time(due - broker.now)
+        assert len(lines) <= 100
+        beats.update(lines)
+    assert set(beats) == {f"{worker} gets a heartbeat" for worker in workers}
+    assert min(beats.values()) >= 9
+    assert max(beats.values()) <= 11
 
 
 def test_it_asks_for_a_tick_while_there_is_anybody(broker: ScriptedBroker) -> None:

@@ -37,6 +37,8 @@ __all__ = ["BrokerCore", "Counters", "Drained", "Event", "Limits", "StoodStill",
 
 
 _ANSWERED_AT_STOP = 10_000
+_AT_A_TICK = 100
+"""Workers that are looked after in one go: calls pass in between, however many there are."""
 
 
 @dataclass(frozen=True)
@@ -142,6 +144,8 @@ class BrokerCore:
         self._age = 0.0
         self._next_beat = 0.0
         self._beats = 0
+        self._to_look_after: list[Worker] = []
+        self._pause = BEAT / 2
 
     # ---- the doors
 
@@ -573,25 +577,38 @@ class BrokerCore:
     def _on_tick(self, now: float, out: list[Effect]) -> None:
         if now < self._next_beat:
             return
-        self._next_beat = now + BEAT / 2
-        self._beats += 1
-        for worker in list(self._workers.values()):
-            if worker.silent_too_long(now):
-                self._disconnect(
-                    worker.rid, worker.greeted, Reason(0, "The broker heard nothing for 10 s."), out
-                )
-                self._leave(worker, now, out, lost=True)
-                continue
-            doubts = worker.state == "held" and worker.doubted is not None
-            if doubts and now - (worker.doubted or now) >= BEAT / 2:
-                self._refuse(worker, now, out)
-                continue
-            # Until its next sign of life: our own standstill excuses its silence later on.
-            if not worker.stalled and worker.stalls(now):
-                worker.stalled = True
-                self._note("silent", worker, seconds=now - worker.heard)
-            if worker.held_calls or self._beats % 2:
-                out.append([worker.rid, EMPTY, WORKER, mdp.HEARTBEAT])
+        if not self._to_look_after:
+            self._beats += 1
+            self._to_look_after = [*self._workers.values()][::-1]
+            self._pause = BEAT / 2 / max(1, -(-len(self._to_look_after) // _AT_A_TICK))
+        self._next_beat = now + self._pause
+        for _ in range(min(_AT_A_TICK, len(self._to_look_after))):
+            worker = self._to_look_after.pop()
+            if self._workers.get(worker.rid) is worker:
+                self._look_after(worker, now, out)
+        if not self._to_look_after:
+            self._clear_up(now, out)
+
+    def _look_after(self, worker: Worker, now: float, out: list[Effect]) -> None:
+        """Judge a worker's silence, and beat."""
+        if worker.silent_too_long(now):
+            reason = Reason(0, "The broker heard nothing for 10 s.")
+            self._disconnect(worker.rid, worker.greeted, reason, out)
+            self._leave(worker, now, out, lost=True)
+            return
+        doubts = worker.state == "held" and worker.doubted is not None
+        if doubts and now - (worker.doubted or now) >= BEAT / 2:
+            self._refuse(worker, now, out)
+            return
+        # Until its next sign of life: our own standstill excuses its silence later on.
+        if not worker.stalled and worker.stalls(now):
+            worker.stalled = True
+            self._note("silent", worker, seconds=now - worker.heard)
+        if worker.held_calls or self._beats % 2:
+            out.append([worker.rid, EMPTY, WORKER, mdp.HEARTBEAT])
+
+    def _clear_up(self, now: float, out: list[Effect]) -> None:
+        """Calls whose time is over, and object ids that were lost long ago."""
         for service in list(self._services.values()):
             if service.waiting.count:
                 for call in service.waiting.expired(now):

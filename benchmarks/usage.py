@@ -1,0 +1,18 @@
+"""What a process uses of the computer."""
+
+from __future__ import annotations
+
+import psutil
+
+__all__ = ["cpu_seconds", "rss"]
+
+
+def cpu_seconds(pid: int) -> float:
+    """Processor time so far, of all its threads."""
+    times = psutil.Process(pid).cpu_times()
+    return float(times.user + times.system)
+
+
+def rss(pid: int) -> float:
+    """Memory that it holds, in MB."""
+    return float(psutil.Process(pid).memory_info().rss) / 1e6
