@@ -251,7 +251,7 @@ def test_ten_thousand_records_scroll_smoothly(page: Any, lab: Lab) -> None:
         "() => { window.long = []; new PerformanceObserver(list => window.long.push("
         "...list.getEntries().map(e => e.duration))).observe({type: 'longtask'}); }"
     )
-    longest = []
+    longest: list[float] = []
     while len(longest) < 5 and min(longest, default=200) >= 200:
         # Once more if need be: on a busy computer the page is kept from its processor, too.
         page.evaluate("window.long = []")
