@@ -31,7 +31,7 @@ export function Plot({ series, data, time = true, height: given = 260, span = 0 
     const colour = (at) => COLOURS[at % COLOURS.length];
     const axes = units.map((unit, at) => {
       const own = series.map((one, index) => [one.unit ?? "", index]).filter(([its]) => its === unit);
-      return { ...axis, scale: `y${unit}`, side: at % 2 ? 1 : 3, size: 60 * large, space: 36 * large, grid: at ? { show: false } : axis.grid,
+      return { ...axis, scale: `y${unit}`, side: at % 2 ? 1 : 3, size: 60 * large, space: 26 * large, grid: at ? { show: false } : axis.grid,
         label: unit, labelSize: unit ? 20 * large : 0, stroke: units.length > 1 && own.length === 1 ? colour(own[0][1]) : ink };
     });
     const options = {
