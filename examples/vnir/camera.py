@@ -250,6 +250,7 @@ class VNIRCamera:
     def _set_shutter(self, is_open: bool) -> None:
         self._need_power()
         self._shutter_open = is_open
+        log.info("shutter %s", "open" if is_open else "closed")
         self._report()
 
     def _need_power(self) -> None:

@@ -23,7 +23,8 @@ from runmacs.roc.servers import run_simple_server
 
 def main() -> None:
     logging.basicConfig(level=logging.INFO, format="%(name)s: %(message)s")
-    with VNIRCamera(createStatusUpdater=RocStatusUpdater) as vnir:
+    with VNIRCamera(createStatusUpdater=RocStatusUpdater) as vnir, RocStatusUpdater() as updater:
+        updater.describe("vnir.temperature", unit="K")
         run_simple_server("vnir", vnir)
 
 

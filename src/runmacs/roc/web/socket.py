@@ -8,8 +8,8 @@ The page says ``{"op": "hello", "token"}`` first, then
 * ``{"op": "cancel", "id"}``;
 * ``{"op": "history", "id", "paths"}``.
 
-It gets texts (``t`` says what: ``hello``, ``overview``, ``status``, ``logs``, ``error``), and for
-results binary messages, see `presented.packed`.
+It gets texts (``t`` says what: ``hello``, ``overview``, ``status``, ``logs``, ``error``), and
+binary messages for results and for arrays of the status, see `presented.packed`.
 
 Rules:
 
@@ -36,7 +36,7 @@ from .guard import authorized
 from .hub import Hub
 from .logfeed import Line
 from .outbox import Outbox, TooSlow
-from .presented import error_json, packed, to_json
+from .presented import error_json, is_array, packed, to_json
 from .statusfeed import TURN
 
 __all__ = ["Page"]
@@ -203,7 +203,7 @@ class Page:
     def _answer_error(self, box: Outbox, identity: Any, error: RocError) -> None:
         told = {"t": "error", "id": identity, "error": error_json(error)}
         with suppress(TooSlow):
-            box.answer(to_json(told))
+            box.answer(to_json(told).decode())
 
     def _history(self, box: Outbox, paths: list[str], identity: Any) -> None:
         series = {path: self._hub.history.get(path) for path in paths}
@@ -219,10 +219,10 @@ class Page:
         while True:
             await box.wait()
             for message in box.take_answers():
-                if isinstance(message, bytes) and not message.startswith(b"{"):
+                if isinstance(message, bytes):
                     await self._socket.send_bytes(message)
                 else:
-                    await self._send_text(message)
+                    await self._socket.send_text(message)
             if time.monotonic() - gathered < TURN:
                 # Answers are not kept waiting; all else is gathered.
                 if not box.answers:
@@ -232,9 +232,8 @@ class Page:
             gathered = time.monotonic()
             await self._send_news(box)
 
-    async def _send_text(self, message: str | bytes) -> None:
-        text = message.decode() if isinstance(message, bytes) else message
-        await self._socket.send_text(text)
+    async def _send_text(self, message: bytes) -> None:
+        await self._socket.send_text(message.decode())
 
     async def _send_news(self, box: Outbox) -> None:
         marks, box.marks = box.marks, set()
@@ -251,11 +250,18 @@ class Page:
             del box.paths[path]
         leaves = self._hub.status.leaves
         told: dict[str, Any] = {path: None for path in paths}
+        arrays = []
         for path in paths:
-            if (leaf := leaves.get(path)) is not None:
+            if (leaf := leaves.get(path)) is None:
+                continue
+            if is_array(leaf.value):
+                arrays.append([path, leaf.value, *leaf[2:]])
+                del told[path]
+            else:
                 told[path] = [msgspec.Raw(leaf.json), *leaf[2:]]
-        message = {"t": "status", "first": first, "leaves": told, "time": time.time()}
-        await self._send_text(to_json(message))
+        await self._send_text(to_json({"t": "status", "first": first, "leaves": told}))
+        if arrays:
+            await self._socket.send_bytes(packed({"t": "status"}, arrays))
         if box.paths:
             box.mark("more")
 

@@ -6,7 +6,7 @@ import uPlot from "./vendor/uplot.js";
 import { clock, NdArray, shown } from "./values.js";
 
 // Told apart on white and on black, by colour-blind eyes too.
-const COLOURS = ["#2f7fc1", "#d2691e", "#2e9a5f", "#c0508a", "#8a76d6", "#9a8200", "#0f9494", "#808890"];
+const COLOURS = ["#3b8fd6", "#d2691e", "#2e9a5f", "#c0508a", "#8a76d6", "#9a8200", "#0f9494", "#808890"];
 const DAY = "\n{YYYY}-{MM}-{DD}", SAME = "\n{MM}-{DD}";
 const TIMES = [
   [86400, "{MM}-{DD}", "\n{YYYY}", null, null, null, null, null, 1],
@@ -21,7 +21,7 @@ export function Plot({ series, data, time = true, height: given = 260, span = 0 
   const place = useRef(null);
   const plot = useRef(null);
   const large = parseFloat(getComputedStyle(document.documentElement).fontSize) / 15; // on a wall
-  const height = given * large, font = `${13 * large}px system-ui, sans-serif`;
+  const height = given * large, font = `${Math.round(13 * large)}px system-ui, sans-serif`;
   const names = JSON.stringify(series);
   useLayoutEffect(() => {
     const box = place.current;
@@ -31,7 +31,7 @@ export function Plot({ series, data, time = true, height: given = 260, span = 0 
     const colour = (at) => COLOURS[at % COLOURS.length];
     const axes = units.map((unit, at) => {
       const own = series.map((one, index) => [one.unit ?? "", index]).filter(([its]) => its === unit);
-      return { ...axis, scale: `y${unit}`, side: at % 2 ? 1 : 3, size: 60 * large, grid: at ? { show: false } : axis.grid,
+      return { ...axis, scale: `y${unit}`, side: at % 2 ? 1 : 3, size: 60 * large, space: 26 * large, grid: at ? { show: false } : axis.grid,
         label: unit, labelSize: unit ? 20 * large : 0, stroke: units.length > 1 && own.length === 1 ? colour(own[0][1]) : ink };
     });
     const options = {

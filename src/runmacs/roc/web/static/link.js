@@ -147,14 +147,14 @@ function onText(message) {
 function onStatus(message) {
   if (message.first) store.leaves = new Map();
   for (const [path, told] of Object.entries(message.leaves)) {
-    if (told === null) {
-      store.leaves.delete(path);
-      continue;
-    }
-    const [value, time, source, stale, unit, description, limits] = told;
-    store.leaves.set(path, { value: decode(value), time, source, stale, unit, description, limits });
+    if (told === null) store.leaves.delete(path);
+    else setLeaf(path, decode(told[0]), ...told.slice(1));
   }
   store.version++;
+}
+
+function setLeaf(path, value, time, source, stale, unit, description, limits) {
+  store.leaves.set(path, { value, time, source, stale, unit, description, limits });
 }
 
 function onLogs(message) {
@@ -183,6 +183,12 @@ function onBinary(data) {
   const head = JSON.parse(new TextDecoder().decode(new Uint8Array(data, 4, length)));
   const start = 4 + length;
   const buffers = head.buffers.map(([offset, size]) => new Uint8Array(data, start + offset, size));
+  if (head.t === "status") {
+    for (const leaf of decode(head.value, buffers)) setLeaf(...leaf);
+    store.version++;
+    changed();
+    return;
+  }
   const entry = waiting.get(head.id);
   if (!entry) return;
   waiting.delete(head.id);

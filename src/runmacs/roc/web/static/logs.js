@@ -1,7 +1,7 @@
 // The log, live: newest last. Only the rows that are seen are in the page. What is chosen stands
 // in the address as `GET /logs` takes it. Times are shown as the clocks here have them.
 
-import { html } from "./html.js";
+import { html, Twin } from "./html.js";
 import { store, useStore } from "./link.js";
 import { chosen, choose, go } from "./route.js";
 import { named, printable, save, shown } from "./values.js";
@@ -121,7 +121,7 @@ export function Logs() {
       <button onClick=${() => jump(1, isError)} title="key e">Next error</button>
       <button onClick=${newest} title="key n" disabled=${atEnd.current && paused === null}>Newest</button>
       <button onClick=${() => save(`log-${named()}.jsonl`, lines(), "application/jsonl")}>Export</button>
-      <span class="quiet"><span class="shown">${rows.length} of ${records.length}</span> records · <a class="quiet" href=${`/logs.json${location.search}`}>JSON</a>
+      <span class="quiet"><span class="shown">${rows.length} of ${records.length}</span> records <${Twin} address=${`/logs.json${location.search}`} />
         <span class="keys">${" · keys: "} <kbd>e</kbd> <kbd>E</kbd> next and previous error, <kbd>j</kbd> <kbd>k</kbd> record, <kbd>p</kbd> pause, <kbd>n</kbd> newest</span></span></div>
     <div class="log" ref=${list} onScroll=${onScroll} tabindex="0" aria-label="Log records"><div ref=${(box) => box && (box.style.height = `${rows.length * size}px`)}>
       ${rows.slice(first, last).map((row, at) => html`<${Row} key=${first + at} row=${row} place=${(first + at) * size}

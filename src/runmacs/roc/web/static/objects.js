@@ -1,7 +1,7 @@
 // Objects: what is up, what each has, and forms to use it.
 
 import { Curve, Image, imageOf } from "./drawn.js";
-import { html } from "./html.js";
+import { html, Twin } from "./html.js";
 import { call, now, store, useStore } from "./link.js";
 import { Row } from "./logs.js";
 import { Tile } from "./overview.js";
@@ -15,13 +15,13 @@ export function Objects() {
   const { rest } = useRoute();
   const objects = overview?.objects ?? [];
   if (rest) return html`<${One} key=${rest} id=${rest} entry=${objects.find(({ id }) => id === rest)} />`;
-  return html`<div class="bar"><h1>Objects</h1><a class="quiet" href="/objects.json">JSON</a></div>
+  return html`<div class="bar"><h1>Objects</h1><${Twin} address="/objects.json" /></div>
     ${isNarrow() ? html`<ul class="tiles">${objects.map(Tile)}</ul>` : html`<${Table} objects=${objects} />`}
     ${objects.length === 0 ? html`<p class="quiet">${overview ? "No program shares an object." : "Waiting for the first news."}</p>` : null}`;
 }
 
 function Table({ objects }) {
-  return html`<div class="wide"><table class="objects"><thead><tr><th>Object</th><th>State</th><th>Where</th><th>Since</th><th>Now</th><th class="number">Calls</th></tr></thead>
+  return html`<div class="wide"><table class="shared"><thead><tr><th>Object</th><th>State</th><th>Where</th><th>Since</th><th>Now</th><th class="number">Calls</th></tr></thead>
     <tbody>${objects.map((entry) => {
       const address = `/objects/${encodeURIComponent(entry.id)}`;
       return html`<tr key=${entry.id} class=${entry.state}><th scope="row"><a href=${address}
@@ -44,7 +44,7 @@ function One({ id, entry }) {
   return html`<div class="bar"><h1><a href="/objects" onClick=${(event) => go(event, "/objects")}>Objects</a> ▸ ${printable(id)}</h1>
       <span class=${`state ${state === "serving" ? "good" : "bad"}`}>${state}${entry?.gone ? ` since ${clock(entry.gone)}` : ""}</span>
       <span class="quiet">${(entry?.gone ? [where(entry)] : facts).filter(Boolean).join(" · ")}</span>
-      <a class="quiet" href=${`/openrpc/${encodeURIComponent(id)}`}>OpenRPC</a></div>
+      <${Twin} address=${`/openrpc/${encodeURIComponent(id)}`} name="OpenRPC" /></div>
     <div class="halves"><${Members} id=${id} state=${state} /><${Beside} id=${id} /></div>`;
 }
 

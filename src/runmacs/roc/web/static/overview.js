@@ -1,7 +1,7 @@
 // What is wrong now, in one look.
 
 import { Spark } from "./drawn.js";
-import { html } from "./html.js";
+import { html, Twin } from "./html.js";
 import { now, store, useStore } from "./link.js";
 import { go } from "./route.js";
 import { age, clock, printable } from "./values.js";
@@ -32,7 +32,7 @@ export function Overview() {
     <section><h2>Recent errors</h2>
       ${errors.length === 0 ? html`<p class="quiet">None in the log.</p>` : html`<ul class="errors">${errors.map(Mishap)}</ul>`}</section></div>
     <footer>Broker ${broker.software ?? ""} at ${broker.address}${broker.uptime ? `, up for ${age(broker.uptime)}` : ""}${broker.restarts
-      ? `, started anew ${broker.restarts} times` : ""} · the page's server ${server.version}, since ${clock(server.started)} · <a href="/overview.json">JSON</a></footer>`;
+      ? `, started anew ${broker.restarts} times` : ""} · the page's server ${server.version}, since ${clock(server.started)} · <${Twin} address="/overview.json" /></footer>`;
 }
 
 function Problem({ grade, kind, what, detail, since, link }) {

@@ -1,7 +1,7 @@
 // The status tree, live; any number over time.
 
 import { Curve, CurveSpark, Image, imageOf, Plot, Thumbnail } from "./drawn.js";
-import { html } from "./html.js";
+import { html, Twin } from "./html.js";
 import { ask, now, store, useStore } from "./link.js";
 import { chosen, choose, go, isNarrow, useRoute } from "./route.js";
 import { age, named, NdArray, printable, save, shown } from "./values.js";
@@ -21,7 +21,7 @@ export function Status() {
     <div class="bar"><h1>${rest ? html`<a href="/status" onClick=${(event) => go(event, "/status")}>Status</a> of ${printable(rest)}` : "Status"}</h1>
       <label>Find <input type="search" name="find" value=${find} onInput=${(event) => choose("find", event.target.value)} /></label>
       <button onClick=${() => setClosed(closed.size ? new Set() : branches())}>${closed.size ? "Unfold all" : "Fold all"}</button>
-      <a class="quiet" href=${`/status${rest ? `/${encodeURIComponent(rest)}` : ".json"}`}>JSON</a></div>
+      <${Twin} address="/status.json" /></div>
     <${Plotted} />
     <${Tree} within=${rest} find=${find} closed=${closed} setClosed=${setClosed} narrow=${narrow} />
     ${overview && leaves.size && rest && ![...leaves.keys()].some((path) => isWithin(path, rest))
