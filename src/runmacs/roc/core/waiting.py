@@ -4,6 +4,7 @@ Rules:
 
 * Every queue has a limit in calls and in bytes; over it a call is not taken.
 * A call that has waited longer than its time to live is never handed out.
+* What is withdrawn from a batch goes; the rest of the batch waits on.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from __future__ import annotations
 from collections import OrderedDict, deque
 from collections.abc import Iterable, Iterator, Sequence
 
-from ..wire.jsonrpc import Body, Request, aged
+from ..wire.jsonrpc import Body, Request, aged, without
 from ..wire.values import Buffer
 
 __all__ = ["WaitingCall", "WaitingCalls"]
@@ -23,7 +24,8 @@ _OVERHEAD = 1024
 class WaitingCall:
     """One call, as it was read, and what its body says of its time."""
 
-    __slots__ = ("arrived", "body", "client", "control", "deadline", "frames", "size", "unread")
+    __slots__ = ("arrived", "body", "client", "control", "deadline", "frames", "size", "unread",
+                 "withdrawn")  # fmt: skip
 
     def __init__(
         self,
@@ -42,6 +44,7 @@ class WaitingCall:
         self.deadline = deadline
         self.control = control
         self.unread = unread
+        self.withdrawn: set[str] = set()
         self.size = _OVERHEAD + sum(map(len, frames))
 
     def asked(self, name: bytes) -> bytes:
@@ -54,11 +57,23 @@ class WaitingCall:
         first = self.body.items[0]
         return first.roc.call.partition(".")[0] if isinstance(first, Request) else ""
 
+    def withdraw(self, call_id: str) -> bool:
+        """Take one request out of its body; whether any is left."""
+        items = self.body.items
+        items[:] = [
+            item for item in items if not isinstance(item, Request) or item.roc.call != call_id
+        ]
+        self.withdrawn.add(call_id)
+        return bool(items)
+
     def passed_on(self, now: float) -> list[Buffer]:
         """Its frames, with the time it was held taken from its time to live.
 
         ``unread``, how long it may have waited before it was read, goes with them.
         """
+        if self.withdrawn:
+            self.frames = [without(self.frames[0], self.withdrawn), *self.frames[1:]]
+            self.withdrawn = set()
         held = now - self.arrived
         if (held < 1e-3 and not self.unread) or not self.body.sound:
             return list(self.frames)
