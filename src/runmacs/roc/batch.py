@@ -50,7 +50,7 @@ class _Part:
     """The calls of one object."""
 
     def __init__(self) -> None:
-        self.calls: list[Call] = []
+        self.calls: list[tuple[Call, Any]] = []
         self.buffers: list[Buffer] = []
         self.size = 0
         self.timeout = 0.0
@@ -71,7 +71,6 @@ class _Collected:
         self._timeout = timeout
         self._finish = finish
         self._parts: dict[str, _Part] = {}
-        self._futures: list[Any] = []
         self._state = "new"
 
     def _collect(
@@ -88,10 +87,9 @@ class _Collected:
         call.one_way = one_way
         future = self._caller.promise(call, functools.partial(self._finish, said))
         call.state = COLLECTED
-        part.calls.append(call)
+        part.calls.append((call, future))
         own = self._client.timeout if spot.timeout is None else spot.timeout
         part.timeout = max(part.timeout, own)
-        self._futures.append(future)
         return future
 
     def _begin(self) -> None:
@@ -101,12 +99,12 @@ class _Collected:
 
     def _end(self, failed: bool) -> None:
         self._state = "over"
-        if failed:
-            for future in self._futures:
-                future.cancel()
-            return
         for object_id, part in self._parts.items():
-            calls = [call for call in part.calls if not call.done]
+            if failed:
+                for _, future in part.calls:
+                    future.cancel()
+                continue
+            calls = [call for call, future in part.calls if not future.cancelled()]
             if calls:
                 message = Message(object_id, calls, part.buffers)
                 timeout = part.timeout if self._timeout is None else self._timeout

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 __all__ = ["RocServer"]
 
 _ACCEPTANCE = 2.0
-_logger = logging.getLogger(__name__)
+_one_way = logging.getLogger("roc.oneway")  # not one of our own, which are never sent on
 
 
 class RocServer:
@@ -210,4 +210,4 @@ class RocServer:
 
 def _log_unanswered(message: str, error: BaseException | None) -> None:
     """A one-way call failed: nobody but the log hears of it."""
-    _logger.error("one-way call: %s", message, exc_info=error)
+    _one_way.error("one-way call: %s", message, exc_info=error)

@@ -131,6 +131,9 @@ class Caller:
         if self._held:
             with self._lock:
                 self._hand_over(clock())
+        if self._ended:
+            self._settle()
+            return
         now = clock()
         self._led_at = now
         due = self.core.next_deadline()

@@ -206,14 +206,13 @@ class FutureCaller(Caller):
             Closed: the client was closed.
         """
         future = self.promise(call, finish)
-        now = clock()
-        call.timeout, call.deadline = timeout, now + timeout
+        call.timeout, call.deadline = timeout, clock() + timeout
         if self._crowded(1):
             self._await_room(1, call.deadline)
         if call.buffers:
             self._whole(self._send_now, call)
         else:
-            self._hold(call, now)
+            self._hold(call)
         self._be_attended()
         return future
 
@@ -240,8 +239,9 @@ class FutureCaller(Caller):
         self._whole(self._submit_batch, batch, timeout)
         self._be_attended()
 
-    def _hold(self, call: Call, now: float) -> None:
+    def _hold(self, call: Call) -> None:
         """Send a call a moment later, with others that follow in a loop."""
+        now = clock()
         held = self._held
         held.append(call)
         follows = now - self._last < _LOOP

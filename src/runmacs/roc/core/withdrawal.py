@@ -69,10 +69,7 @@ def withdraw(service: Service | None, client: bytes, request: Request, now: floa
     call = service.waiting.find(client, name)
     if call is not None:
         text = encode_verdict(request, False, "queued" if service.serving else "absent")
-        if call.withdraw(name):
-            return Verdict(text)
-        service.waiting.remove(call)
-        return Verdict(text, removed=call)
+        return Verdict(text, removed=call if service.waiting.withdraw(call, name) else None)
     holder = _holder(service, client, name)
     if holder is None:
         return Verdict(encode_verdict(request, None, "unknown"))
