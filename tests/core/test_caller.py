@@ -972,8 +972,10 @@ def test_a_batch_for_which_there_is_no_room_is_refused_as_a_whole() -> None:
 
 # --- whatever happens -----------------------------------------------------------------
 
+ONE_CALL = b'{"jsonrpc":"2.0","id":'
+
 ACTIONS = st.one_of(
-    st.tuples(st.just("call"), st.sampled_from([0.05, 0.3, 2.0])),
+    st.tuples(st.sampled_from(["call", "notify", "batch"]), st.sampled_from([0.05, 0.3, 2.0])),
     st.tuples(st.just("time"), st.sampled_from([0.01, 0.1, 0.5, 3.0])),
     st.tuples(st.sampled_from(["up", "down", "unsent", "greeted", "abandon"]), st.just(0.0)),
     st.tuples(st.just("reply"), st.integers(0, 30)),
@@ -990,13 +992,19 @@ def test_every_call_ends_in_its_time(actions: list[tuple[str, Any]]) -> None:
         match what:
             case "call":
                 calls.append((caller.open_call(timeout=value), caller.now + value))
+            case "notify":
+                calls.append((caller.notify(timeout=value)[0], caller.now + value))
+            case "batch":
+                batch, _ = caller.batch("a", "b!", "c", timeout=value)
+                caller.core.taken()
+                calls += [(call, caller.now + value) for call in batch]
             case "time":
                 caller.pass_time(value)
             case "up" if not caller.core.up:
                 caller.link_up()
             case "down" if caller.core.up:
                 caller.link_down()
-            case "unsent" if caller.sent:
+            case "unsent" if caller.sent and caller.sent[-1][3].startswith(ONE_CALL):
                 caller.unsent()
             case "greeted" if caller.core.up:
                 for number, method in caller.requests():
