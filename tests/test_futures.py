@@ -11,6 +11,7 @@ import time
 import weakref
 from collections.abc import Callable, Iterator
 from concurrent.futures import CancelledError, Future, as_completed, wait
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -54,6 +55,11 @@ def held(client: RocClient) -> int:
     """How many calls the server of ``vnir`` holds, begun or not."""
     objects = {entry["id"]: entry for entry in client["roc.broker"].objects()}
     return int(objects["vnir"]["servers"][0]["running"])
+
+
+class Echo:
+    def echo(self, value: object) -> object:
+        return value
 
 
 def threads() -> list[str]:
@@ -229,6 +235,26 @@ def test_where_no_room_comes_in_time_the_future_says_so(client: RocClient, vnir:
     assert isinstance(third.exception(), errors.QueueFull)
     assert 0.3 <= time.monotonic() - began < 0.3 + TOLERANCE
     assert [first.result(), second.result()] == [1, 2]
+
+
+@pytest.mark.parametrize("where", ["ipc", "inproc"])
+def test_other_transports(where: str, tmp_path: Path) -> None:
+    name = f"{tmp_path}/roc" if where == "ipc" else "futures"
+    if where == "ipc" and sys.platform == "win32":
+        pytest.skip("ipc is POSIX here; run it on Linux or macOS")
+    with Desk(Endpoints(name, 5555, where)) as desk:
+        echo = desk.share(Echo()).echo
+        client = desk.client
+        futures = [client.submit(echo, number) for number in range(1000)]
+        frame = np.arange(200_000)
+        futures.append(client.submit(echo, frame))
+        frame[:] = 0
+        with client.batch() as batch:
+            futures += [batch.submit(echo, number) for number in range(100)]
+        client.notify(echo, 1)
+        assert [future.result() for future in futures[:1000]] == list(range(1000))
+        assert futures[1000].result()[-1] == 199_999
+        assert [future.result() for future in futures[1001:]] == list(range(100))
 
 
 def test_blocking_calls_and_submitted_ones_keep_their_order(
@@ -521,6 +547,16 @@ def test_a_program_may_end_with_futures_open(bench: Bench, spawn: Spawner, endin
 
 
 # ---- asyncio: the same calls, many in one turn of the loop
+
+
+def test_calls_with_arrays_among_those_that_are_gathered(bench: Bench) -> None:
+    async def main() -> None:
+        async with AsyncRocClient(bench.broker, timeout=10) as client:
+            echo = client["vnir"].echo
+            values = [np.array([n]) if n in (5, 16, 17, 40) else n for n in range(50)]
+            assert await asyncio.gather(*map(echo, values)) == values
+
+    asyncio.run(main())
 
 
 def test_gathered_calls_leave_together(bench: Bench) -> None:

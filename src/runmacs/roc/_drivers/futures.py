@@ -17,13 +17,14 @@ Rules:
 from __future__ import annotations
 
 import concurrent.futures
+import contextlib
 import functools
 import logging
 import math
 import threading
 import weakref
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from .. import errors
@@ -130,9 +131,14 @@ class CallFuture(concurrent.futures.Future[Any]):
         if self._caller is not None:
             self._caller.has_ended(self)
 
-    def watch(self, waiting: Waiting) -> None:
+    @contextlib.contextmanager
+    def watched_by(self, waiting: Waiting) -> Iterator[None]:
         """Wake this one, too, at its end."""
         self._watchers.append(waiting)
+        try:
+            yield
+        finally:
+            self._watchers.remove(waiting)
 
     def mark_withdrawn(self) -> None:
         """Its call is about to be withdrawn; with the lock."""
@@ -143,18 +149,20 @@ class CallFuture(concurrent.futures.Future[Any]):
         finish, self._finish = self._finish, None
         if finish is None or self._withdrawn:
             return
+        call = self._call
         try:
-            value = finish(self._call)
+            value = finish(call)
         except BaseException as error:
             error.__traceback__ = None
             self.set_exception(error)
         else:
             self.set_result(value)
+        call.response, call.frames = None, ()
         self._wake()
 
     def _wake(self) -> None:
         self._caller = None  # a result that is kept keeps no client
-        for waiting in self._watchers:
+        for waiting in list(self._watchers):
             waiting.wake()
 
     def orphan(self) -> None:
@@ -300,11 +308,16 @@ class FutureCaller(Caller):
     def await_future(self, future: CallFuture, until: float) -> None:
         """Drive until it is done, or the time is over."""
         watcher = _Watcher(future.done, until)
-        future.watch(watcher)
-        self._stay(watcher, until)
+        with future.watched_by(watcher):
+            self._stay(watcher, until)
 
     def _crowded(self, count: int) -> bool:
-        return self.core.open_calls + len(self._held) + count > self.core.limit
+        """Whether there is no room for so many more. Some is kept for blocking calls, and for
+        threads that look at the same time.
+        """
+        limit = self.core.limit
+        kept = min(TOGETHER, limit // 10)
+        return self.core.open_calls + len(self._held) + count > limit - kept
 
     def _await_room(self, count: int, until: float) -> None:
         """Drive until so many more calls may be open, or the time is over."""
@@ -347,17 +360,20 @@ class FutureCaller(Caller):
     def _be_attended(self) -> None:
         """See to it that there is a background thread. It may be about to end: see `retire`."""
         if self._background is None:
-            with self._lock:
-                if self._background is None:
-                    self._background = Background(self)
-                    self._background.start()
+            self._whole(self._start_background)
+
+    def _start_background(self) -> None:
+        if self._background is None:
+            self._background = Background(self)
+            self._background.start()
 
     def attend(self, background: Background) -> float | None:
         """A look of the background thread: when to look again; None when nothing is open."""
         while self._callbacks:
             self._run_callback(self._callbacks.popleft())
-        if self._held and not self._closed:
-            self._whole(self._exchange)
+        if self._held:
+            with contextlib.suppress(errors.Closed):
+                self._whole(self._exchange)
         if not self.core.open_calls or self._closed:
             return _LOOK if self._callbacks else None
         quiet = clock() - self._last

@@ -110,7 +110,7 @@ class LoopCaller(Caller):
         self._waiting[id(call)] = call
         self._tie.held = self
         self._held.append(call)
-        if self._in_turn == _AT_ONCE + 1:
+        if len(self._held) == 1:
             asyncio.get_running_loop().call_soon(self._tie.end_turn)
         if len(self._held) >= TOGETHER:
             self._whole(self._exchange)
