@@ -554,8 +554,8 @@ say("in the parent", type(client._caller).__name__)
 """
     )
     assert "before its use Forked" in printed
-    assert "after Caller" in printed
-    assert "in the parent Caller" in printed
+    assert "after FutureCaller" in printed
+    assert "in the parent FutureCaller" in printed
     assert "getpid" not in Caller.complete.__code__.co_names
 
 

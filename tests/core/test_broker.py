@@ -727,13 +727,26 @@ def test_a_caller_withdraws_over_a_new_connection_what_it_sent_over_the_old(
     assert served.cancel("c1", "vnir", 10, "old.1") == ["w1 gets control rpc.cancel #10 of c1"]
 
 
-def test_cancel_of_one_call_withdraws_its_whole_batch(broker: ScriptedBroker) -> None:
+def test_cancel_of_one_call_leaves_the_others_of_its_batch(broker: ScriptedBroker) -> None:
+    texts = [
+        b" \n" + request_text(number, call=f"c1.{number}", ttl=5.0, wait=True)
+        for number in (1, 2, 3)
+    ]
+    broker.says("c1", b"", C, b"vnir", b"[%b, 7]" % b",".join(texts), b"buffer")
+    assert broker.cancel("c1", "vnir", 9, 2) == [verdict(9, False, "absent")]
+    broker.ready("w1")
+    *_, body, buffer = broker.got["w1"]
+    assert [tree if tree == 7 else tree["id"] for tree in json.loads(body)] == [1, 3, 7]
+    assert buffer == b"buffer"
+
+
+def test_a_batch_whose_last_call_is_withdrawn_is_gone(broker: ScriptedBroker) -> None:
     texts = [request_text(number, call=f"c1.{number}", ttl=5.0, wait=True) for number in (1, 2)]
     broker.says("c1", b"", C, b"vnir", b"[%b]" % b",".join(texts))
-    assert broker.cancel("c1", "vnir", 9, 2) == [
-        f"c1 #1 {EXPIRED}, #2 {EXPIRED}",
-        verdict(9, False, "absent"),
-    ]
+    assert broker.cancel("c1", "vnir", 9, 2) == [verdict(9, False, "absent")]
+    assert broker.queued("vnir") == 1
+    assert broker.cancel("c1", "vnir", 10, 1) == [verdict(10, False, "absent")]
+    assert broker.queued("vnir") == 0
 
 
 @pytest.mark.parametrize("params", [None, [], ["c1.1"], {}, {"call": 1}, {"call": None}])

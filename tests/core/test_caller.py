@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from runmacs.roc import errors
-from runmacs.roc.core.call import Call
+from runmacs.roc.core.call import Batch, Call
 from runmacs.roc.core.caller import VERDICT_WAIT, CallerCore
 from runmacs.roc.core.effects import Effect, Reopen
 from runmacs.roc.core.outcome import result_of
@@ -49,6 +49,26 @@ class ScriptedCaller:
 
     def open_call(self, **options: Any) -> Call:
         return self.call(**options)[0]
+
+    def notify(self, method: str = "m", timeout: float = 2.0) -> tuple[Call, list[str]]:
+        """A one-way call; the socket has taken it."""
+        call = Call("vnir", method, None, ())
+        call.one_way = True
+        out: list[Effect] = []
+        self.core.submit(call, self.now, timeout, out)
+        lines = self._lines(out)
+        self.core.taken()
+        return call, lines
+
+    def batch(
+        self, *methods: str, timeout: float = 2.0, buffers: tuple[bytes, ...] = ()
+    ) -> tuple[list[Call], list[str]]:
+        calls = [Call("vnir", method.strip("!"), None, ()) for method in methods]
+        for call, method in zip(calls, methods, strict=True):
+            call.one_way = method.endswith("!")
+        out: list[Effect] = []
+        self.core.submit_batch(Batch("vnir", calls, buffers), self.now, timeout, out)
+        return calls, self._lines(out)
 
     def abandon(self, call: Call) -> list[str]:
         out: list[Effect] = []
@@ -123,8 +143,9 @@ class ScriptedCaller:
 
     def requests(self) -> list[tuple[int, str]]:
         """Numbers and methods of all that was sent, the last greeting's ping first."""
-        trees = [json.loads(bytes(frames[3])) for frames in self.sent]
-        return [(tree["id"], tree["method"]) for tree in trees]
+        texts = [json.loads(bytes(frames[3])) for frames in self.sent]
+        trees = [tree for text in texts for tree in (text if isinstance(text, list) else [text])]
+        return [(tree.get("id", 0), tree["method"]) for tree in trees]
 
     def _lines(self, out: list[Effect]) -> list[str]:
         self.core.check()
@@ -136,10 +157,11 @@ class ScriptedCaller:
         assert isinstance(effect, list)
         assert effect[:2] == [b"", C]
         self.sent.append(effect)
-        (request,) = parse_body(effect[3]).items
-        assert isinstance(request, Request)
-        number = int(request.reply_id or b"0")
-        return f"{bytes(effect[2]).decode()} {request.method} #{number}"
+        body = parse_body(effect[3])
+        requests = [item for item in body.items if isinstance(item, Request)]
+        assert len(requests) == len(body.items)
+        said = ", ".join(f"{r.method} #{int(r.reply_id or b'0')}" for r in requests)
+        return f"{bytes(effect[2]).decode()} {f'[{said}]' if body.batch else said}"
 
 
 @pytest.fixture
@@ -796,10 +818,164 @@ def test_whoever_waits_is_woken_when_the_call_ends(linked: ScriptedCaller) -> No
     assert call.waiter.woken == 1
 
 
+# --- one-way calls --------------------------------------------------------------------
+
+
+def test_a_one_way_call_is_done_once_the_socket_took_it(linked: ScriptedCaller) -> None:
+    call, lines = linked.notify("openShutter")
+    assert lines == ["vnir openShutter #0"]
+    assert json.loads(linked.sent[-1][3]) == {
+        "jsonrpc": "2.0",
+        "method": "openShutter",
+        "roc": {"call": "c1.2", "ttl": 2.0, "at": 1000.0},
+    }
+    assert call.done
+    assert result_of(call) is None
+    linked.gets_frames(b"", C, b"vnir", b"")
+    assert linked.core.snapshot()["late"] == 0
+    assert linked.core.next_deadline() is None
+
+
+def test_a_one_way_call_that_the_socket_did_not_take_waits(linked: ScriptedCaller) -> None:
+    call = Call("vnir", "m", None, ())
+    call.one_way = True
+    out: list[Effect] = []
+    linked.core.submit(call, linked.now, 2.0, out)
+    linked.core.unsent(out, linked.now)  # type: ignore[arg-type]
+    linked.core.taken()
+    linked.link_down()
+    assert call.state == "queued"
+    assert linked.link_up() == ["roc.broker! rpc.ping #3", "vnir m #0"]
+    linked.core.taken()
+    assert result_of(call) is None
+
+
+def test_a_one_way_call_without_a_broker_was_not_sent(caller: ScriptedCaller) -> None:
+    call, lines = caller.notify(timeout=1.0)
+    assert lines == []
+    caller.pass_time(1.0)
+    error = failure(call)
+    assert isinstance(error, errors.BrokerUnreachable)
+    assert error.executed is False
+    assert caller.link_up() == ["roc.broker! rpc.ping #2"]
+
+
+def test_a_one_way_call_is_not_withdrawn_when_the_connection_is_lost(
+    linked: ScriptedCaller,
+) -> None:
+    linked.notify()
+    linked.link_down()
+    assert linked.link_up() == ["roc.broker! rpc.ping #3"]
+
+
+# --- batches --------------------------------------------------------------------------
+
+
+def test_a_batch_is_one_message_and_has_one_answer(linked: ScriptedCaller) -> None:
+    calls, lines = linked.batch("a", "b!", "c", buffers=(b"pixels",))
+    assert lines == ["vnir [a #2, b #0, c #4]"]
+    assert linked.sent[-1][4:] == [b"pixels"]
+    linked.core.taken()
+    assert [call.done for call in calls] == [False, True, False]
+    answers = [
+        {"jsonrpc": "2.0", "id": 4, "result": {"__roc__": "bytes", "buffer": 0}},
+        {"jsonrpc": "2.0", "id": 2, "error": {"code": -32601, "message": "vnir: no a"}},
+    ]
+    linked.gets_frames(b"", C, b"vnir", json.dumps(answers).encode(), b"result")
+    assert isinstance(failure(calls[0]), errors.MethodNotFound)
+    assert result_of(calls[2]) == b"result"
+    assert linked.core.next_deadline() is None
+
+
+def test_an_answer_that_lacks_one_leaves_that_call_open(linked: ScriptedCaller) -> None:
+    (first, second), _ = linked.batch("a", "b", timeout=0.5)
+    linked.gets_frames(b"", C, b"vnir", b'[{"jsonrpc":"2.0","id":2,"result":1}]')
+    assert (first.done, second.done) == (True, False)
+    assert linked.pass_time(0.5) == ["vnir! rpc.cancel #4"]
+    linked.gets_verdict(None, "unknown")
+    assert isinstance(failure(second), errors.CallTimeout)
+
+
+def test_a_batch_waits_for_a_connection_as_a_whole(caller: ScriptedCaller) -> None:
+    calls, lines = caller.batch("a", "b", "c!", timeout=5.0)
+    assert lines == []
+    assert caller.abandon(calls[1]) == []
+    assert caller.link_up() == ["roc.broker! rpc.ping #4", "vnir [a #1, c #0]"]
+    caller.core.taken()
+    assert [call.done for call in calls] == [False, True, True]
+
+
+def test_a_batch_of_which_nothing_is_left_is_not_sent(caller: ScriptedCaller) -> None:
+    calls, _ = caller.batch("a", "b", timeout=5.0)
+    for call in calls:
+        caller.abandon(call)
+    assert caller.link_up() == ["roc.broker! rpc.ping #3"]
+
+
+def test_a_batch_that_the_socket_did_not_take_is_sent_later(linked: ScriptedCaller) -> None:
+    linked.batch("a!", "b")
+    linked.unsent()
+    linked.core.taken()
+    late = linked.open_call(method="c")
+    assert linked.pass_time(0.02) == ["vnir [a #0, b #3]", "vnir c #4"]
+    assert not late.done
+
+
+def test_a_batch_without_a_broker_ends_at_its_timeout(caller: ScriptedCaller) -> None:
+    calls, _ = caller.batch("a", "b!", timeout=1.0)
+    caller.pass_time(1.0)
+    for call in calls:
+        error = failure(call)
+        assert isinstance(error, errors.BrokerUnreachable)
+        assert error.executed is False
+    assert caller.link_up() == ["roc.broker! rpc.ping #3"]
+
+
+def test_each_call_of_a_late_batch_is_withdrawn_and_told_its_own_fate(
+    linked: ScriptedCaller,
+) -> None:
+    calls, _ = linked.batch("a", "b", "c", timeout=0.5)
+    assert linked.pass_time(0.5) == [
+        "vnir! rpc.cancel #5", "vnir! rpc.cancel #6", "vnir! rpc.cancel #7",
+    ]  # fmt: skip
+    linked.gets(5, result={"executed": True, "state": "executed"})
+    linked.gets(6, result={"executed": None, "state": "running", "seconds": 0.4})
+    linked.gets(7, result={"executed": False, "state": "withdrawn"})
+    fates = [failure(call) for call in calls]
+    assert [error.executed for error in fates] == [True, None, False]
+    assert "it was executed, but its answer comes with" in str(fates[0])
+    assert "still runs, since 0.4 s" in str(fates[1])
+    assert "was not executed, and will not be" in str(fates[2])
+
+
+def test_calls_of_a_batch_are_withdrawn_when_the_connection_is_lost(
+    linked: ScriptedCaller,
+) -> None:
+    calls, _ = linked.batch("a", "b!", "c")
+    linked.core.taken()
+    linked.link_down()
+    assert failure(calls[0]).executed is failure(calls[2]).executed is None
+    assert linked.link_up() == [
+        "roc.broker! rpc.ping #7", "vnir! rpc.cancel #5", "vnir! rpc.cancel #6",
+    ]  # fmt: skip
+
+
+def test_a_batch_for_which_there_is_no_room_is_refused_as_a_whole() -> None:
+    caller = ScriptedCaller(limit=3)
+    caller.link_up()
+    caller.open_call()
+    calls, lines = caller.batch("a", "b", "c")
+    assert lines == []
+    assert all(isinstance(failure(call), errors.QueueFull) for call in calls)
+    assert caller.batch("a", "b")[1] == ["vnir [a #3, b #4]"]
+
+
 # --- whatever happens -----------------------------------------------------------------
 
+ONE_CALL = b'{"jsonrpc":"2.0","id":'
+
 ACTIONS = st.one_of(
-    st.tuples(st.just("call"), st.sampled_from([0.05, 0.3, 2.0])),
+    st.tuples(st.sampled_from(["call", "notify", "batch"]), st.sampled_from([0.05, 0.3, 2.0])),
     st.tuples(st.just("time"), st.sampled_from([0.01, 0.1, 0.5, 3.0])),
     st.tuples(st.sampled_from(["up", "down", "unsent", "greeted", "abandon"]), st.just(0.0)),
     st.tuples(st.just("reply"), st.integers(0, 30)),
@@ -816,13 +992,19 @@ def test_every_call_ends_in_its_time(actions: list[tuple[str, Any]]) -> None:
         match what:
             case "call":
                 calls.append((caller.open_call(timeout=value), caller.now + value))
+            case "notify":
+                calls.append((caller.notify(timeout=value)[0], caller.now + value))
+            case "batch":
+                batch, _ = caller.batch("a", "b!", "c", timeout=value)
+                caller.core.taken()
+                calls += [(call, caller.now + value) for call in batch]
             case "time":
                 caller.pass_time(value)
             case "up" if not caller.core.up:
                 caller.link_up()
             case "down" if caller.core.up:
                 caller.link_down()
-            case "unsent" if caller.sent:
+            case "unsent" if caller.sent and caller.sent[-1][3].startswith(ONE_CALL):
                 caller.unsent()
             case "greeted" if caller.core.up:
                 for number, method in caller.requests():

@@ -23,6 +23,7 @@ from runmacs.roc.wire.values import Buffer, encode_arguments
 
 ABOUT = {"object": "vnir", "host": "daq2", "pid": 17, "language": "python"}
 MB = 1_000_000
+OVER = errors.Expired("its time was over when its turn came")
 
 
 class Device:
@@ -375,21 +376,45 @@ def test_what_is_no_request_earns_its_error(bench: Bench) -> None:
 
 
 def test_what_is_late_is_not_begun(bench: Bench) -> None:
-    error = bench.error("note", expired=lambda request: True)
+    error = bench.error("note", refusal=lambda request: OVER)
     assert error_names[error["code"]] == "Expired"
     assert error["data"]["executed"] is False
-    assert bench.serve(request_text(None, "note"), expired=lambda request: True) == [b""]
+    assert bench.serve(request_text(None, "note"), refusal=lambda request: OVER) == [b""]
     assert bench.device.begun == []
 
 
 def test_in_a_batch_each_request_has_its_own_time(bench: Bench) -> None:
-    def over(request: Request) -> bool:
-        return len(bench.device.begun) >= 2
+    def over(request: Request) -> errors.Expired | None:
+        return OVER if len(bench.device.begun) >= 2 else None
 
     batch = b"[%b]" % b",".join(request_text(n, "note", [n]) for n in range(4))
-    responses = json.loads(bytes(bench.serve(batch, expired=over)[0]))
+    responses = json.loads(bytes(bench.serve(batch, refusal=over)[0]))
     assert bench.device.begun == [0, 1]
     assert ["result" in response for response in responses] == [True, True, False, False]
+
+
+# --- notifications --------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("method", "params", "message"),
+    [
+        ("rpc.get", ["broken"], "vnir.broken raised "),
+        ("nothing", [], "vnir has no public member 'nothing'"),
+        ("note", [1, 2, 3], "vnir.note"),
+    ],
+)
+def test_what_a_notification_fails_with_is_told_to_somebody(
+    bench: Bench, method: str, params: object, message: str
+) -> None:
+    told: list[tuple[str, BaseException | None]] = []
+    bench.dispatcher.unanswered = lambda *what: told.append(what)
+    text = b"[%b,%b]" % (request_text(None, method, params), request_text(None, "note", [4]))
+    assert bench.serve(text) == [b""]
+    ((said, error),) = told
+    assert said.startswith(message)
+    assert (error is not None) is (" raised " in said)
+    assert bench.device.begun == [4]
 
 
 # --- the control lane -----------------------------------------------------------------

@@ -608,14 +608,57 @@ def test_a_cancel_that_names_no_call_withdraws_nothing(
     assert serving.begun() == ["t2"]
 
 
-def test_cancel_of_one_call_declines_its_whole_batch(serving: ScriptedWorker) -> None:
-    texts = [request_text(1, call="c1.1"), request_text(None), request_text(2, call="c1.2")]
+def batch_of(serving: ScriptedWorker, *calls: str, **roc: Any) -> None:
+    texts = [request_text(number, call=call, **roc) for number, call in enumerate(calls, 1)]
     serving.gets(b"", W, mdp.REQUEST, b"t", b"", b"[%b]" % b",".join(texts))
+
+
+def turns(task: Task, now: float) -> list[bool]:
+    """Of all requests of a batch, in their turn: whether they are begun."""
+    return [task.refusal(item, now) is None for item in task.body.items if type(item) is Request]
+
+
+def test_cancel_of_one_call_leaves_the_others_of_its_batch(serving: ScriptedWorker) -> None:
+    batch_of(serving, "c1.1", "c1.2", "c1.3")
+    assert serving.cancel("c1.2") == ['control #90 = {"executed": false, "state": "withdrawn"}']
+    assert turns(serving.begin(), serving.now) == [True, False, True]
+
+
+def test_cancel_tells_the_calls_of_a_running_batch_apart(serving: ScriptedWorker) -> None:
+    batch_of(serving, "c1.1", "c1.2", "c1.3")
+    task = serving.begin()
+    first, second, third = (item for item in task.body.items if isinstance(item, Request))
+    assert task.refusal(first, serving.now) is None
+    assert task.refusal(second, serving.now) is None
+    serving.now += 0.5
+    assert serving.cancel("c1.1") == ['control #90 = {"executed": true, "state": "executed"}']
     assert serving.cancel("c1.2") == [
-        "t #1 fails: Expired, executed False, #2 fails: Expired, executed False",
-        'control #90 = {"executed": false, "state": "withdrawn"}',
+        'control #90 = {"executed": null, "state": "running", "seconds": 0.5}'
     ]
-    assert serving.begun() == []
+    assert serving.cancel("c1.3") == ['control #90 = {"executed": false, "state": "withdrawn"}']
+    assert serving.cancel("c1.4") == ['control #90 = {"executed": null, "state": "unknown"}']
+    refusal = task.refusal(third, serving.now)
+    assert refusal is not None
+    assert str(refusal) == "it was withdrawn by its caller"
+
+
+def test_a_batch_that_was_late_says_by_how_much(serving: ScriptedWorker) -> None:
+    serving.request("c1.1", ttl=9.0, at=50.0)
+    serving.begin()
+    serving.now += 5.0
+    batch_of(serving, "c1.2", "c1.3", ttl=1.0, at=50.0)
+    task = serving.begin()
+    (request, _) = task.body.items
+    assert isinstance(request, Request)
+    refusal = task.refusal(request, serving.now)
+    assert refusal is not None
+    assert refusal.data == {"late": pytest.approx(5.0, abs=0.01)}
+
+
+def test_the_age_of_a_batch_is_that_of_its_first_sound_request(serving: ScriptedWorker) -> None:
+    texts = [b"7", request_text(1, call="c1.1", ttl=1.0, age=2.0)]
+    serving.gets(b"", W, mdp.REQUEST, b"t", b"", b"[%b]" % b",".join(texts))
+    assert turns(serving.begin(), serving.now) == [False]
 
 
 def test_a_cancel_that_is_a_notification_is_answered_with_nothing(serving: ScriptedWorker) -> None:

@@ -35,6 +35,7 @@ from runmacs.roc.wire.jsonrpc import (
     encode_result,
     parse_body,
     parse_responses,
+    without,
 )
 
 SPEC = Path(__file__).parents[2] / "spec"
@@ -265,6 +266,16 @@ def test_what_is_nested_deeper_than_values_may_be_is_refused_before_it_runs() ->
 
 def batch_of(count: int, item: bytes) -> bytes:
     return b"[" + b",".join([item] * count) + b"]"
+
+
+def test_a_batch_without_some_of_its_calls_is_otherwise_as_it_was() -> None:
+    one = b'{"jsonrpc": "2.0",  "id":1.0, "method":"m", "x": 1e400, "roc":{"call":"c.1"}}'
+    two = b'{"jsonrpc":"2.0","id":2,"method":"m","params":["c.2"],"roc":{"call":"c.\\u0032"}}'
+    stock = b'{"jsonrpc":"2.0","method":"c.2"}'
+    text = b" [ %b ,%b, %b, 7, [], null]" % (one, two, stock)
+    assert without(text, {"c.2"}) == b"[%b,%b,7,[],null]" % (one, stock)
+    assert without(memoryview(text), {"c.1", "c.2"}) == b"[%b,7,[],null]" % stock
+    assert without(b"[%b]" % stock, {""}) == b"[%b]" % stock
 
 
 def test_a_batch_may_be_as_long_as_the_limit() -> None:

@@ -17,11 +17,13 @@ from typing import TYPE_CHECKING, Any
 from . import errors
 from ._drivers.clock import now as clock
 from ._drivers.looping import LoopCaller
+from .batch import AsyncBatch
 from .client import (
     PAUSE,
     checked_timeout,
     client_of,
     encoded_call,
+    finished,
     instance_name,
     left_to_wait,
     origin,
@@ -31,6 +33,7 @@ from .core.call import Call
 from .core.outcome import result_of
 from .endpoints import Endpoints
 from .proxy import ASKED_BY_TOOLS, NOWHERE
+from .spelling import Spelled, Spot, spelled
 from .wire import mdp
 from .wire.values import Member
 
@@ -157,6 +160,36 @@ class AsyncRocClient:
         await self._caller.complete_soon(call, self.timeout if timeout is None else timeout)
         return result_of(call, self._object_of)
 
+    async def notify(self, function: Any, /, *args: Any, **kwargs: Any) -> None:
+        """Make a one-way call, as `RocClient.notify`: ``await c.notify(vnir.setFps, 20)``.
+
+        Raises:
+            BrokerUnreachable: no broker was there within the timeout; it was not sent.
+            TypeError, Unsendable, TooLarge, Closed: it cannot be sent.
+        """
+        said = spelled(self, function, args, kwargs)
+        spot = said.spot
+        call = encoded_call(spot.object_id, said.method, said.args, said.kwargs, said.member)
+        call.one_way = True
+        timeout = self.timeout if spot.timeout is None else spot.timeout
+        await self._caller.complete_soon(call, timeout)
+        result_of(call)
+
+    def batch(self, timeout: float | None = None) -> AsyncBatch:
+        """Collect calls in an ``async with`` block, and send them when it ends: `RocClient.batch`.
+
+        Example::
+
+            async with c.batch() as batch:
+                batch.submit(setattr, vnir, "fps", 20)
+                frame = batch.submit(vnir.expose, 0.01)
+            print(await frame)
+        """
+        return AsyncBatch(self, self._caller, _checked(timeout), self._finish)
+
+    def _finish(self, said: Spelled, call: Call) -> Any:
+        return finished(said, call, self._object_of)
+
     def _object_of(self, call: Call, path: str) -> AsyncMember:
         """What stands for a result that is an object; it has the timeout of the call."""
         timeout = None if call.timeout == self.timeout else call.timeout
@@ -262,6 +295,13 @@ class AsyncMember:
                 object_id, "rpc.special", ("", "call", *args), kwargs, timeout, "__call__"
             )
         return await self._roc_client.call_object(object_id, self._roc_path, args, kwargs, timeout)
+
+    def _roc_spot(self) -> Spot:
+        return Spot(self._roc_client, self._roc_object_id, self._roc_path, self._roc_timeout)
+
+    def _roc_member(self, path: str, kind: str) -> AsyncMember:
+        """What stands for a member that was asked for by its name, and is no value."""
+        return _member_of(self._roc_client, self._roc_object_id, path, self._roc_timeout)
 
     def __bool__(self) -> bool:
         return True

@@ -2,27 +2,32 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import time
 import uuid
 import weakref
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from . import errors
-from ._drivers.calling import Caller
 from ._drivers.clock import now as clock
+from ._drivers.futures import FutureCaller
+from .batch import Batch
 from .config import resolve_broker
 from .core.call import Call
 from .core.outcome import result_of
 from .endpoints import Endpoints
 from .known import Lately
 from .proxy import Proxy, make_proxy
+from .spelling import Spelled, spelled
 from .wire import mdp
-from .wire.values import Buffer, encode_arguments
+from .wire.values import Buffer, Member, encode_arguments
 
 if TYPE_CHECKING:
+    import concurrent.futures
+
     import zmq
 
 __all__ = ["RocClient"]
@@ -67,7 +72,7 @@ class RocClient:
         self.endpoints = resolve_broker(broker_addr)
         self.timeout = checked_timeout(timeout)
         self._lately = Lately()
-        self._caller = Caller(ctx, self.endpoints, instance_name)
+        self._caller = FutureCaller(ctx, self.endpoints, instance_name)
 
     # ---- objects
 
@@ -153,6 +158,97 @@ class RocClient:
         call = encoded_call(object_id, method, args, kwargs or {}, member)
         self._caller.complete(call, self.timeout if timeout is None else timeout)
         return result_of(call, self._object_of)
+
+    # ---- calls for later
+
+    def submit(self, function: Any, /, *args: Any, **kwargs: Any) -> concurrent.futures.Future[Any]:
+        """Begin a call, and return its future at once.
+
+        Any number of calls may be begun before the first result is asked for. Calls of one
+        thread to one object are executed in their order.
+
+        Args:
+            function: a remote method, or another remote thing that can be called; or
+                ``getattr`` or ``setattr``, to read or set an attribute.
+            args: what it is called with.
+            kwargs: what it is called with. The timeout is that of the proxy, or the client's,
+                and counts from now.
+
+        Returns:
+            A `concurrent.futures.Future`. Its ``result()`` raises what a blocking call raises;
+            its ``cancel()`` withdraws the call. Also one that nobody waits for ends.
+
+        Raises:
+            TypeError: it is nothing remote, and the message says what would be.
+            Unsendable, TooLarge: its arguments cannot travel; nothing was sent.
+            Closed: the client was closed.
+
+        Example::
+
+            frames = [client.submit(camera.expose, 0.1) for camera in (vnir, swir)]
+            fps = client.submit(getattr, vnir, "fps")
+            print(fps.result(), [frame.result() for frame in frames])
+        """
+        said = spelled(self, function, args, kwargs)
+        call, timeout = self._encoded(said)
+        return self._caller.begin(call, timeout, functools.partial(self._finish, said))
+
+    def notify(self, function: Any, /, *args: Any, **kwargs: Any) -> None:
+        """Make a one-way call: nobody waits for its end, and there is no answer.
+
+        Returns when it was handed to the connection. What becomes of it then only the server
+        knows: a method that raises, a member that is not there, is in its log. An object that
+        nobody shares, a full queue or a time that is over are told to nobody.
+
+        Args:
+            function: as for `submit`.
+            args: what it is called with.
+            kwargs: what it is called with.
+
+        Raises:
+            BrokerUnreachable: no broker was there within the timeout; it was not sent.
+            TypeError, Unsendable, TooLarge, Closed: as for `submit`.
+
+        Example::
+
+            client.notify(vnir.setFps, 20)
+        """
+        call, timeout = self._encoded(spelled(self, function, args, kwargs))
+        call.one_way = True
+        self._caller.complete(call, timeout)
+        result_of(call)
+
+    def batch(self, timeout: float | None = None) -> Batch:
+        """Collect calls in a ``with`` block, and send them when it ends: one message per object.
+
+        The calls of one object are executed one after the other, with no other client's in
+        between. Each has its own result or error; a block that raises sends nothing.
+
+        Args:
+            timeout: seconds that all calls of one object may take together; if it is left
+                out, the longest timeout of the proxies in it.
+
+        Returns:
+            Something with the methods ``submit`` and ``notify`` of a client.
+
+        Example::
+
+            with client.batch() as batch:
+                batch.submit(setattr, vnir, "fps", 20)
+                frame = batch.submit(vnir.expose, 0.01)
+            print(frame.result())
+        """
+        own = None if timeout is None else checked_timeout(timeout)
+        return Batch(self, self._caller, own, self._finish)
+
+    def _encoded(self, said: Spelled) -> tuple[Call, float]:
+        """A call, ready to be made, and its timeout."""
+        spot = said.spot
+        call = encoded_call(spot.object_id, said.method, said.args, said.kwargs, said.member)
+        return call, self.timeout if spot.timeout is None else spot.timeout
+
+    def _finish(self, said: Spelled, call: Call) -> Any:
+        return finished(said, call, self._object_of)
 
     def _object_of(self, call: Call, path: str) -> Proxy:
         """What stands for a result that is an object; it has the timeout of the call."""
@@ -303,6 +399,14 @@ def encoded_call(
     if buffers or (params is not None and len(params) > _UNCHECKED):
         _check_size(f"{object_id}.{member or method}", params or b"", buffers)
     return Call(object_id, method, params, buffers, member)
+
+
+def finished(said: Spelled, call: Call, objects: Callable[[Call, str], Any]) -> Any:
+    """The result of a call that was spelled; raises what it failed with."""
+    value = result_of(call, objects)
+    if said.reads is not None and isinstance(value, Member):
+        return said.reads._roc_member(said.member, value.kind)
+    return value
 
 
 def left_to_wait(call: Call, deadline: float, timeout: float) -> float:

@@ -28,6 +28,7 @@ from . import errors
 from .core.described import Description, signature_of
 from .core.special import SPECIAL
 from .known import Known, Remote, joined, reference, unpickled
+from .spelling import Spot
 from .syntax import METHODS, OURS, as_array, unsigned
 from .wire.values import Member
 
@@ -90,7 +91,7 @@ class Proxy:
             if not isinstance(value, Member):
                 return value
             kind = known.kinds[path] = value.kind
-        return RemoteMethod(known, path) if kind == "method" else Proxy(known, path)
+        return _member_of(known, path, kind)
 
     def __setattr__(self, name: str, value: Any) -> None:
         if name.startswith("_"):
@@ -113,6 +114,15 @@ class Proxy:
 
     def __bool__(self) -> bool:
         return True
+
+    def _roc_spot(self) -> Spot:
+        known = self._roc_known
+        return Spot(known.client, known.object_id, self._roc_path, known.timeout)
+
+    def _roc_member(self, path: str, kind: str) -> Any:
+        """What stands for a member that was asked for by its name, and is no value."""
+        self._roc_known.kinds[path] = kind
+        return _member_of(self._roc_known, path, kind)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return unpickled, (_proxy_of, *reference(self._roc_known, self._roc_path))
@@ -234,6 +244,10 @@ def make_proxy(
     return Proxy(Known(client, object_id, timeout, kinds), path)
 
 
+def _member_of(known: Known, path: str, kind: str) -> Any:
+    return RemoteMethod(known, path) if kind == "method" else Proxy(known, path)
+
+
 def _proxy_of(known: Known, path: str) -> Proxy:
     return Proxy(known, path)
 
@@ -268,6 +282,10 @@ class RemoteMethod:
                 known.forget()
             error.__traceback__ = None
             raise
+
+    def _roc_spot(self) -> Spot:
+        known = self._known
+        return Spot(known.client, known.object_id, self._path, known.timeout)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return unpickled, (_method_of, *reference(self._known, self._path))

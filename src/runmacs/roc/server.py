@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import socket
 import threading
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 __all__ = ["RocServer"]
 
 _ACCEPTANCE = 2.0
+_one_way = logging.getLogger("roc.oneway")  # not one of our own, which are never sent on
 
 
 class RocServer:
@@ -183,6 +185,7 @@ class RocServer:
             self._shared, about, lambda: self._serving is not None and self._serving.interrupted
         )
         dispatcher.log_level = log_level
+        dispatcher.unanswered = _log_unanswered
         core = WorkerCore(self.object_id, properties)
         self._serving = Serving(
             self._ctx, self.endpoints, core, dispatcher, to_stderr, self._on_state
@@ -203,3 +206,8 @@ class RocServer:
     def __repr__(self) -> str:
         name = type(self.instance).__name__
         return f"<RocServer of {self.object_id!r} ({name}) at {self.endpoints.rocBroker}>"
+
+
+def _log_unanswered(message: str, error: BaseException | None) -> None:
+    """A one-way call failed: nobody but the log hears of it."""
+    _one_way.error("one-way call: %s", message, exc_info=error)

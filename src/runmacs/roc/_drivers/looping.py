@@ -5,6 +5,8 @@
   (Windows' proactor): then a thread watches, and asks the loop to look.
 * What has come is read before anything is found to be late. So a loop that stood still in
   somebody's computation gets the replies that came meanwhile, not timeouts.
+* A call leaves at once. But of the many that tasks make in one turn of the loop only the first
+  few do: the others leave together, a system call for each 64, and the last at its end.
 * One client belongs to one loop, until that is closed.
 * The loop holds a client only while calls are open: one that is dropped goes at once.
 """
@@ -12,13 +14,14 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from typing import Any
 
 from .. import errors
-from ..core.call import Call
-from .calling import FORKED, LIVING, Caller, Forked
+from ..core.call import COLLECTED, Batch, Call, unsent_text
+from .calling import FORKED, LIVING, TOGETHER, Caller, Forked
 from .clock import now as clock
 from .interrupts import Shield
 from .watching import Readers, Watcher, run_in, watch
@@ -26,6 +29,9 @@ from .watching import Readers, Watcher, run_in, watch
 __all__ = ["LoopCaller"]
 
 _CONNECTING = 0.05
+
+_AT_ONCE = 16
+"""Calls of one turn of the loop that are sent one by one."""
 
 
 class LoopCaller(Caller):
@@ -40,6 +46,7 @@ class LoopCaller(Caller):
         self._watch: Readers | Watcher | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._timer_due = 0.0
+        self._in_turn = 0
 
     # ---- calls
 
@@ -50,8 +57,12 @@ class LoopCaller(Caller):
         call.waiter = _Promise(future)
         try:
             if self._loop is not loop:
-                self._whole(self._join, loop)
-            self._whole(self._begin_soon, call, timeout)
+                self._whole(self._settle_in, loop)
+            self._in_turn += 1
+            if self._in_turn > _AT_ONCE and not call.buffers:
+                self._hold(call, timeout)
+            else:
+                self._whole(self._begin_soon, call, timeout)
             if not call.done:
                 await future
         finally:
@@ -61,7 +72,56 @@ class LoopCaller(Caller):
                 # Not by this thread when the garbage collector of another ends the task.
                 run_in(loop, self._whole, self._give_up, call)
 
-    def _join(self, loop: asyncio.AbstractEventLoop) -> None:
+    def promise(self, call: Call, finish: Callable[[Call], Any]) -> asyncio.Future[Any]:
+        """The future of a call that is about to be made; ``finish`` makes its result.
+
+        Raises:
+            Closed: the client was closed.
+        """
+        if self._closed:
+            raise errors.Closed("this client was closed; make a new one.")
+        loop = asyncio.get_running_loop()
+        if self._loop is not loop:
+            self._whole(self._settle_in, loop)
+        future = _Result(call, loop)
+        call.waiter = _Answer(future, call, finish)
+        future.add_done_callback(functools.partial(self._on_result, call))
+        return future
+
+    def _on_result(self, call: Call, future: asyncio.Future[Any]) -> None:
+        if call.done:
+            self._forget(call)
+        else:  # it was cancelled
+            self._whole(self._give_up, call)
+
+    def begin_batch(self, batch: Batch, timeout: float) -> None:
+        """Begin calls that travel together."""
+        self._whole(self._begin_batch, batch, timeout)
+
+    def _begin_batch(self, batch: Batch, timeout: float) -> None:
+        calls = batch.calls()
+        self._submit_batch(batch, timeout)
+        self._waiting.update((id(call), call) for call in calls if not call.done)
+        self._tie.held = self if self._waiting else None
+
+    def _hold(self, call: Call, timeout: float) -> None:
+        """Send it at the end of this turn of the loop."""
+        call.timeout, call.deadline = timeout, clock() + timeout
+        self._waiting[id(call)] = call
+        self._tie.held = self
+        self._held.append(call)
+        if len(self._held) == 1:
+            asyncio.get_running_loop().call_soon(self._tie.end_turn)
+        if len(self._held) >= TOGETHER:
+            self._whole(self._exchange)
+
+    def on_turn_end(self) -> None:
+        """Other tasks have made their calls: send what is held."""
+        self._in_turn = 0
+        if self._held:
+            self._whole(self._exchange)
+
+    def _settle_in(self, loop: asyncio.AbstractEventLoop) -> None:
         """Belong to the loop that runs, unless another is still open."""
         if self._closed:
             return
@@ -72,8 +132,10 @@ class LoopCaller(Caller):
             )
         self._unwatch()
         for left_behind in list(self._waiting.values()):
-            self._give_up(left_behind)
+            if isinstance(left_behind, Call):
+                self._give_up(left_behind)
         self._loop = loop
+        self._in_turn = 0
 
     def _begin_soon(self, call: Call, timeout: float) -> None:
         self._submit(call, timeout)
@@ -82,7 +144,7 @@ class LoopCaller(Caller):
 
     def _give_up(self, call: Call) -> None:
         call.waiter = None  # nobody waits, and its loop may be closed
-        if id(call) in self._waiting:
+        if id(call) in self._waiting or call.state == COLLECTED:
             self._abandon(call)
         self._forget(call)
 
@@ -94,7 +156,9 @@ class LoopCaller(Caller):
     # ---- the loop
 
     def on_readable(self, descriptor: int) -> None:
-        """Something has come."""
+        """Something has come. The loop looks once in a turn."""
+        if not self._held:
+            self._in_turn = 0
         self._whole(self._pump, [descriptor])
 
     def on_due(self) -> None:
@@ -190,6 +254,10 @@ class _ForkedLoopCaller(Forked, LoopCaller):
         self.revive()
         await self.complete_soon(call, timeout)
 
+    def promise(self, call: Call, finish: Callable[[Call], Any]) -> asyncio.Future[Any]:
+        self.revive()
+        return self.promise(call, finish)
+
 
 FORKED[LoopCaller] = _ForkedLoopCaller
 LIVING[_ForkedLoopCaller] = LoopCaller
@@ -200,7 +268,7 @@ class _Promise:
 
     __slots__ = ("_future",)
 
-    def __init__(self, future: asyncio.Future[None]) -> None:
+    def __init__(self, future: asyncio.Future[Any]) -> None:
         self._future = future
 
     def locked(self) -> bool:
@@ -208,6 +276,42 @@ class _Promise:
 
     def release(self) -> None:
         self._future.set_result(None)
+
+
+class _Result(asyncio.Future[Any]):
+    """The result of a call that is made for later."""
+
+    def __init__(self, call: Call, loop: asyncio.AbstractEventLoop) -> None:
+        super().__init__(loop=loop)
+        self._call = call
+
+    def __await__(self) -> Generator[Any, None, Any]:
+        if self._call.state == COLLECTED:
+            raise errors.LocalProtocolError(unsent_text(self._call))
+        return super().__await__()
+
+    __iter__ = __await__
+
+
+class _Answer(_Promise):
+    """Makes the result of a call known when it has ended."""
+
+    __slots__ = ("_call", "_finish")
+
+    def __init__(
+        self, future: asyncio.Future[Any], call: Call, finish: Callable[[Call], Any]
+    ) -> None:
+        super().__init__(future)
+        self._call = call
+        self._finish = finish
+
+    def release(self) -> None:
+        try:
+            value = self._finish(self._call)
+        except Exception as error:
+            self._future.set_exception(error)
+        else:
+            self._future.set_result(value)
 
 
 class _Tie:
@@ -228,6 +332,11 @@ class _Tie:
         caller = self._caller()
         if caller is not None:
             caller.on_due()
+
+    def end_turn(self) -> None:
+        caller = self._caller()
+        if caller is not None:
+            caller.on_turn_end()
 
     def cut(self) -> None:
         self._caller = lambda: None

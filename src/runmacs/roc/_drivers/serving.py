@@ -172,7 +172,7 @@ class Serving:
             if self.stopping:
                 self._catch_up()
             return self._dispatcher.serve(
-                task.body, task.frames, lambda request: task.expired(request, clock()), task.control
+                task.body, task.frames, lambda request: task.refusal(request, clock()), task.control
             )
         except KeyboardInterrupt:
             if not self.interrupted:

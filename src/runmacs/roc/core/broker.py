@@ -346,11 +346,6 @@ class BrokerCore:
         if verdict.removed is not None:
             self.counters.withdrawn += 1
             self._waiting_bytes -= verdict.removed.size
-            if verdict.removed.body.batch:
-                self._fail(
-                    client, lane[:-1], verdict.removed.body, errors.Expired,
-                    "Withdrawn by its caller; it was not executed.", out,
-                )  # fmt: skip
             if service is not None:
                 self.registry.drop_if_unused(service)
         if verdict.holder is not None:

@@ -1,8 +1,16 @@
-"""A call: one pending request of a client, and how it is written for the wire."""
+"""What a client asks of an object, and how it is written for the wire: a call, or a batch.
+
+Rules:
+
+* A batch is one message and has one answer, but each of its calls has a number, an id and an
+  end of its own.
+* A one-way call is a JSON-RPC notification. It has no answer, so it is done once it was
+  handed to the socket.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import msgspec
@@ -12,15 +20,19 @@ from ..wire.jsonrpc import Response, encode_request
 from ..wire.mdp import CLIENT, EMPTY
 from ..wire.values import Buffer
 
-__all__ = ["Call", "number_in"]
+__all__ = ["COLLECTED", "Batch", "Call", "number_in", "unsent_text"]
+
+COLLECTED = "collected"
+"""The state of a call that is in a batch which is not complete yet."""
 
 _METHODS_KEPT = 10_000
 
 
 class Call:
-    """A pending request. ``outcome`` is a result or an exception, once ``done``."""
+    """A pending request: ``response`` or ``error`` is set, once it is ``done``."""
 
     __slots__ = (
+        "batch",
         "buffers",
         "deadline",
         "done",
@@ -30,6 +42,7 @@ class Call:
         "method",
         "number",
         "object_id",
+        "one_way",
         "params",
         "response",
         "sent_at",
@@ -65,6 +78,8 @@ class Call:
         self.verdict_number = 0
         self.waiter: Any = None
         self.waits = False
+        self.one_way = False
+        self.batch: Batch | None = None
 
     @classmethod
     def waiting_for(cls, object_id: str) -> Call:
@@ -84,6 +99,10 @@ class Call:
         """Object and member, for messages: ``vnir.fps``."""
         return f"{self.object_id.rstrip('!')}.{self.member}"
 
+    def calls(self) -> Sequence[Call]:
+        """The calls in this message."""
+        return (self,)
+
     def sent(self, instance: bytes, now: float, wait: bool, clock: int) -> list[Any]:
         """The frames of its request, handed to the socket now.
 
@@ -92,6 +111,11 @@ class Call:
             wait: whether the broker shall wait for the object.
             clock: the number of the clock that ``now`` is of.
         """
+        text = self.written(instance, now, wait, clock)
+        return [EMPTY, CLIENT, self.object_id.encode(), text, *self.buffers]
+
+    def written(self, instance: bytes, now: float, wait: bool, clock: int) -> bytes:
+        """The text of its request, handed to the socket now."""
         extension = b'{"call":"%b.%d","ttl":%.6f,"at":%.6f%b%b}' % (
             instance,
             self.number,
@@ -100,9 +124,38 @@ class Call:
             b',"wait":true' if wait else b"",
             b',"clock":%d' % clock if clock else b"",
         )
-        text = encode_request(_quoted(self.method), self.params, self.number, extension)
         self.state = "sent"
         self.sent_at = now
+        number = None if self.one_way else self.number
+        return encode_request(_quoted(self.method), self.params, number, extension)
+
+
+class Batch:
+    """Calls of one object that travel as one message, and share its buffers."""
+
+    __slots__ = ("_calls", "buffers", "object_id", "waits")
+
+    def __init__(self, object_id: str, calls: Iterable[Call], buffers: Sequence[Buffer]) -> None:
+        self.object_id = object_id
+        self.buffers = buffers
+        self.waits = False
+        self._calls = {id(call): call for call in calls}
+        for call in self._calls.values():
+            call.batch = self
+
+    def calls(self) -> Sequence[Call]:
+        """The calls in it that have not ended before it was sent."""
+        return list(self._calls.values())
+
+    def drop(self, call: Call) -> bool:
+        """A call ended before it was sent; whether any is left."""
+        self._calls.pop(id(call), None)
+        return bool(self._calls)
+
+    def sent(self, instance: bytes, now: float, wait: bool, clock: int) -> list[Any]:
+        """The frames of its request, handed to the socket now; see `Call.sent`."""
+        texts = [call.written(instance, now, wait, clock) for call in self._calls.values()]
+        text = b"[%b]" % b",".join(texts)
         return [EMPTY, CLIENT, self.object_id.encode(), text, *self.buffers]
 
 
@@ -116,6 +169,11 @@ def _quoted(method: str) -> bytes:
             _method_text.clear()
         text = _method_text[method] = msgspec.json.encode(method)
     return text
+
+
+def unsent_text(call: Call) -> str:
+    """Why there is no waiting for a call that is collected."""
+    return f"{call.name}: its batch is sent when its `with` block ends; ask for the result then."
 
 
 def number_in(text: bytes) -> int:

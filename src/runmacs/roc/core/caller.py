@@ -4,7 +4,8 @@ A call goes through these states::
 
     queued ──link up──> sent ──reply──────────────────────> done
       │                  ├──link lost─────────────────────> done (executed None)
-      │                  └──deadline──> withdrawing ──verdict, or 0.15 s──> done
+      │                  ├──deadline──> withdrawing ──verdict, or 0.15 s──> done
+      │                  └──one-way, and the socket took it──────> done
       └──deadline──────────────────────────────────────────> done (executed False)
 
 Rules:
@@ -12,6 +13,7 @@ Rules:
 * What is not sent stays in our own queue; the time to live is what remains when a
   call is handed to the socket.
 * Nothing is sent twice.
+* The calls of a batch are one message: it is sent, or waits, as a whole.
 * A reply is matched by its JSON-RPC id and by nothing else; a late one is counted.
 * At its deadline a sent call is withdrawn on the control lane, and the verdict says
   what became of it. What was sent over a connection that is lost is withdrawn over the
@@ -34,7 +36,7 @@ from ..wire import mdp
 from ..wire.jsonrpc import ErrorObject, Response, encode_request, parse_responses
 from ..wire.mdp import CLIENT, EMPTY
 from . import fates
-from .call import Call, number_in
+from .call import Batch, Call, number_in
 from .effects import Effect, Reopen
 from .liveness import LOST_AFTER
 from .recalls import Recalls, withdrawal
@@ -46,6 +48,8 @@ VERDICT_WAIT = 0.15
 
 _PING_AFTER = 1.0
 _RETRY = 0.01
+_LOOK_PER_CALL = 1e-6
+"""Seconds: of 10,000 open calls each has a deadline of its own, and a look at all takes 2 ms."""
 
 
 class _About(msgspec.Struct):
@@ -76,7 +80,9 @@ class CallerCore:
         self.reached: set[str] = set()
         self._calls: dict[int, Call] = {}
         self._verdicts: dict[int, Call] = {}
-        self._queue: deque[Call] = deque()
+        self._queue: deque[Call | Batch] = deque()
+        self._leaving: list[tuple[list[Any], Call | Batch]] = []
+        self._owes = False
         self._recalls = Recalls()
         self._number = 0
         self._greeting = 0
@@ -94,44 +100,111 @@ class CallerCore:
         """How many calls are not done."""
         return len(self._calls)
 
-    def submit(self, call: Call, now: float, timeout: float, out: list[Effect]) -> None:
-        """Begin a call. It is ``done`` within its timeout and 0.15 s."""
-        if len(self._calls) >= self.limit:
+    def calls(self) -> list[Call]:
+        """Those that are not done."""
+        return list(self._calls.values())
+
+    def submit(
+        self,
+        call: Call,
+        now: float,
+        timeout: float,
+        out: list[Effect],
+        deadline: float | None = None,
+    ) -> None:
+        """Begin a call. It is ``done`` within its timeout and 0.15 s.
+
+        ``deadline`` is when its time is over, where that did not begin now.
+        """
+        if self._takes((call,)):
+            self._enter(call, now, timeout, now + timeout if deadline is None else deadline)
+            self._post(call, now, out)
+
+    def submit_batch(self, batch: Batch, now: float, timeout: float, out: list[Effect]) -> None:
+        """Begin the calls of a batch, all with this timeout."""
+        calls = batch.calls()
+        if self._takes(calls):
+            for call in calls:
+                self._enter(call, now, timeout, now + timeout)
+            self._post(batch, now, out)
+
+    def _takes(self, calls: Sequence[Call]) -> bool:
+        """Whether there is room for them; else they have ended."""
+        if len(self._calls) + len(calls) <= self.limit:
+            return True
+        for call in calls:
             message = f"{call.name}: {self.limit} calls of this client are open already"
             self._end(call, errors.QueueFull(f"{message}; this one was not sent."))
-            return
+        return False
+
+    def _enter(self, call: Call, now: float, timeout: float, deadline: float) -> None:
         self._number += 1
         call.number = self._number
         call.timeout = timeout
-        call.deadline = now + timeout
+        call.deadline = deadline
         self._calls[call.number] = call
-        self._wake_at = min(self._wake_at, call.deadline, now + _PING_AFTER)
-        if self.up and not self._queue and not self._recalls.unsent:
-            self._send(call, now, out)
-        else:
-            call.state = "queued"
-            self._queue.append(call)
+        self._wake_at = min(self._wake_at, deadline, now + _PING_AFTER)
 
-    def _send(self, call: Call, now: float, out: list[Effect]) -> None:
-        wait = call.waits or call.object_id in self.reached
-        out.append(call.sent(self.instance, now, wait, self._clock))
+    def _post(self, message: Call | Batch, now: float, out: list[Effect]) -> None:
+        """Send it, or let it wait."""
+        if self.up and not self._queue and not self._recalls.unsent:
+            self._send(message, now, out)
+            return
+        for call in message.calls():
+            call.state = "queued"
+        self._queue.append(message)
+
+    def _send(self, message: Call | Batch, now: float, out: list[Effect]) -> None:
+        wait = message.waits or message.object_id in self.reached
+        frames = message.sent(self.instance, now, wait, self._clock)
+        if isinstance(message, Batch) or message.one_way:
+            self._leaving.append((frames, message))
+        out.append(frames)
+
+    @property
+    def leaving(self) -> bool:
+        """Whether `taken` is to be told of what was sent."""
+        return bool(self._leaving)
+
+    def taken(self) -> None:
+        """The socket took all that was sent, but for what was named as `unsent`."""
+        leaving, self._leaving = self._leaving, []
+        self._owes |= bool(leaving)
+        for _, message in leaving:
+            for call in message.calls():
+                if call.one_way and call.state == "sent" and not call.done:
+                    self._end(call, None)
 
     def unsent(self, messages: Sequence[Sequence[Any]], now: float) -> None:
         """The socket took none of these: calls go back to the queue, in their order."""
         for frames in reversed(messages):
+            message = self._message(frames)
+            if message is not None:
+                self._put_back(message)
+                continue
             number = number_in(bytes(frames[3]))
-            call = self._calls.get(number)
-            if call is not None and call.state == "sent":
-                call.state = "queued"
-                call.sent_at = None
-                self._queue.appendleft(call)
-            elif number == self._greeting:
+            if number == self._greeting:
                 self._pings.discard(number)
                 self._greeting = 0
             elif number in self._recalls:
                 self._recalls.put_back(number)
         self._retry_at = now + _RETRY
         self._wake_at = min(self._wake_at, self._retry_at)
+
+    def _message(self, frames: Sequence[Any]) -> Call | Batch | None:
+        """What was sent in these frames; None if it was no call, or has ended."""
+        for sent, message in self._leaving:
+            if sent is frames:
+                return message
+        return self._calls.get(number_in(bytes(frames[3])))
+
+    def _put_back(self, message: Call | Batch) -> None:
+        calls = [call for call in message.calls() if call.state == "sent"]
+        for call in calls:
+            call.state = "queued"
+            call.sent_at = None
+        if calls:
+            self._queue.appendleft(message)
 
     def abandon(self, call: Call, now: float, out: list[Effect]) -> None:
         """Its caller does not wait any longer (Ctrl-C): withdraw it, expect no answer."""
@@ -146,7 +219,7 @@ class CallerCore:
 
     def _end(self, call: Call, error: errors.RocError | None) -> None:
         if call.state == "queued":
-            self._queue.remove(call)
+            self._unqueue(call)
         self._calls.pop(call.number, None)
         self._verdicts.pop(call.verdict_number, None)
         call.error = error
@@ -154,11 +227,23 @@ class CallerCore:
         call.done = True
         call.wake()
 
+    def _unqueue(self, call: Call) -> None:
+        batch = call.batch
+        if batch is None:
+            self._queue.remove(call)
+        elif not batch.drop(call):
+            self._queue.remove(batch)
+
+    def refuse(self, call: Call, error: errors.RocError) -> None:
+        """End a call that was never submitted."""
+        self._end(call, error)
+
     # ---- the link
 
     def link_up(self, now: float, out: list[Effect]) -> None:
         """A connection to a broker stands: ask who it is, and send what waits."""
         self.up = True
+        self._owes = False
         self._heard = self._pinged = now
         self._recalls.forget(now)
         self._greeting = self._ping(now, out)
@@ -169,10 +254,12 @@ class CallerCore:
         if self.up:
             out += self._recalls.take_unsent()
         while self._queue and self.up:
-            call = self._queue.popleft()
-            if call.deadline > now:
-                self._send(call, now, out)
-            else:
+            message = self._queue.popleft()
+            calls = message.calls()
+            if calls[0].deadline > now:
+                self._send(message, now, out)
+                continue
+            for call in calls:
                 call.state = "late"
                 self._end(call, fates.unsent(call, self.address))
 
@@ -273,7 +360,8 @@ class CallerCore:
             times.append(self._retry_at)
         if self.up and self.broker is not None:
             times.append(self._pinged + _PING_AFTER)
-        self._wake_at = min(times, default=math.inf)
+        soonest = now + len(self._calls) * _LOOK_PER_CALL
+        self._wake_at = max(min(times, default=math.inf), soonest)
 
     def _end_what_is_over(self, now: float, out: list[Effect]) -> None:
         for call in list(self._calls.values()):
@@ -332,10 +420,17 @@ class CallerCore:
     # ---- looking inside
 
     def close(self, out: list[Effect]) -> bool:
-        """The client closes: withdraw what was sent. True if withdrawals may have to leave."""
+        """The client closes: withdraw what was sent. True if what nobody answers may have to
+        leave yet: withdrawals, one-way calls.
+        """
         if self.up and self.broker is not None:
             out += [self._recall(call) for call in self._calls.values() if call.state != "queued"]
-        return bool(self._recalls)
+        return bool(self._recalls) or self.owes
+
+    @property
+    def owes(self) -> bool:
+        """Whether calls were sent over this connection whose arrival nobody waits for."""
+        return self.up and self._owes
 
     def fail_all(self, error: errors.RocError) -> list[Call]:
         """End every open call, as the client closes; returns them."""
@@ -351,18 +446,23 @@ class CallerCore:
             "up": self.up,
             "broker": self.broker,
             "open": len(self._calls),
-            "queued": len(self._queue),
+            "queued": self._queued(),
             "verdicts": len(self._verdicts),
             "pings": len(self._pings),
             "late": self.late,
         }
 
+    def _queued(self) -> int:
+        return sum(len(message.calls()) for message in self._queue)
+
     def check(self) -> None:
         """Every invariant of the caller."""
-        assert all(call.state == "queued" for call in self._queue)
+        waiting = [call for message in self._queue for call in message.calls()]
+        assert all(call.state == "queued" for call in waiting)
+        assert all(message.calls() for message in self._queue), "an empty batch waits"
         assert all(not call.done and call.number == n for n, call in self._calls.items())
         queued = sum(call.state == "queued" for call in self._calls.values())
-        assert queued == len(self._queue)
+        assert queued == len(waiting) == self._queued()
         assert all(call.state == "withdrawing" for call in self._verdicts.values())
         self._recalls.check()
 

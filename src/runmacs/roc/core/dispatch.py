@@ -10,7 +10,8 @@ Rules:
   cannot be sent. Once the process is being interrupted, nothing more is begun.
 * ``error.data.executed`` is False for what was refused before the body ran, True for
   what came after it began.
-* A notification, or a batch of nothing else, is answered with one empty frame.
+* A notification, or a batch of nothing else, is answered with one empty frame. What goes
+  wrong with one is told here, as nobody else hears of it.
 """
 
 from __future__ import annotations
@@ -78,10 +79,12 @@ class Dispatcher:
             None where there is nobody to do so.
         log_level: reads and sets the level of a logger of this process; None where there is
             no logging.
+        unanswered: hears what went wrong with a notification, and the exception, if any.
     """
 
     run_coroutine: Callable[[CoroutineType[Any, Any, Any]], object] | None = None
     log_level: Callable[[str, str | int | None], object] | None = None
+    unanswered: Callable[[str, BaseException | None], None] | None = None
 
     def __init__(
         self,
@@ -101,10 +104,13 @@ class Dispatcher:
         self,
         body: Body,
         frames: Sequence[Buffer],
-        expired: Callable[[Request], bool] = lambda request: False,
+        refusal: Callable[[Request], errors.RocError | None] = lambda request: None,
         control: bool = False,
     ) -> list[Buffer]:
-        """Execute what a body asks for, in order; returns the frames of the reply."""
+        """Execute what a body asks for, in order; returns the frames of the reply.
+
+        ``refusal`` is asked when a request's turn has come: why it may not begin, if so.
+        """
         reply = _Reply([], [])
         for item in body.items:
             if isinstance(item, Invalid):
@@ -114,8 +120,8 @@ class Dispatcher:
                 answer = self._error(item, INVALID_REQUEST, message, False)
             elif self._interrupted() and not control:
                 answer = self._interruption(item, "before it began", False)
-            elif expired(item):
-                answer = self._fail(item, errors.Expired("its time was over when its turn came"))
+            elif (why := refusal(item)) is not None:
+                answer = self._fail(item, why)
             else:
                 answer = self._execute(item, frames[1:], reply)
             if answer is not None:
@@ -273,6 +279,7 @@ class Dispatcher:
         self._errors += 1
         self._last_error = message if len(message) <= _MESSAGE else f"{message[:_MESSAGE]}..."
         if request.reply_id is None:
+            self._tell(message, error)
             return None
         data = {
             **facts_of(error),
@@ -281,10 +288,15 @@ class Dispatcher:
         }
         return self._error(request, errors.RemoteError.code, message, True, data)
 
+    def _tell(self, message: str, error: BaseException | None) -> None:
+        if self.unanswered is not None:
+            self.unanswered(message, error)
+
     def _error(
         self, request: Request, code: int, message: str, executed: bool | None, data: Any = None
     ) -> bytes | None:
         if request.reply_id is None:
+            self._tell(message, None)
             return None
         facts: dict[str, Any] = {
             "executed": executed,

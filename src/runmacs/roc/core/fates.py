@@ -81,6 +81,8 @@ def timed_out(call: Call, verdict: Verdict | None, silent: float | None) -> erro
             fate += f", as the broker has been silent for {silent:.1f} s"
     elif executed is False:
         fate = "it was not executed, and will not be"
+    elif executed is True:
+        fate = "it was executed, but its answer comes with those of its whole batch"
     elif verdict.state == "running":
         fate = f"it still runs, since {verdict.seconds:.1f} s"
     elif verdict.state == "stalled":

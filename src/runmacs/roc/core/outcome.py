@@ -90,6 +90,8 @@ def result_of(call: Call, objects: Callable[[Call, str], Any] | None = None) -> 
     """
     if call.error is not None:
         raise call.error
+    if call.one_way:
+        return None
     response = call.response
     if response is None:
         raise errors.LocalProtocolError(f"{call.name}: the call has not ended.")

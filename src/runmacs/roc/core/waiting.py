@@ -4,14 +4,15 @@ Rules:
 
 * Every queue has a limit in calls and in bytes; over it a call is not taken.
 * A call that has waited longer than its time to live is never handed out.
+* What is withdrawn from a batch goes; the rest of the batch waits on.
 """
 
 from __future__ import annotations
 
-from collections import OrderedDict, deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections import OrderedDict
+from collections.abc import Iterator, Sequence
 
-from ..wire.jsonrpc import Body, Request, aged
+from ..wire.jsonrpc import Body, Request, aged, without
 from ..wire.values import Buffer
 
 __all__ = ["WaitingCall", "WaitingCalls"]
@@ -23,7 +24,8 @@ _OVERHEAD = 1024
 class WaitingCall:
     """One call, as it was read, and what its body says of its time."""
 
-    __slots__ = ("arrived", "body", "client", "control", "deadline", "frames", "size", "unread")
+    __slots__ = ("arrived", "body", "client", "control", "deadline", "frames", "size", "unread",
+                 "withdrawn")  # fmt: skip
 
     def __init__(
         self,
@@ -42,6 +44,7 @@ class WaitingCall:
         self.deadline = deadline
         self.control = control
         self.unread = unread
+        self.withdrawn: set[str] = set()
         self.size = _OVERHEAD + sum(map(len, frames))
 
     def asked(self, name: bytes) -> bytes:
@@ -54,15 +57,54 @@ class WaitingCall:
         first = self.body.items[0]
         return first.roc.call.partition(".")[0] if isinstance(first, Request) else ""
 
+    def ids(self) -> list[str]:
+        """The call ids that it carries."""
+        return [
+            item.roc.call for item in self.body.items if isinstance(item, Request) and item.roc.call
+        ]
+
+    def drop(self, call_id: str) -> bool:
+        """Take one request out of its body; whether any is left."""
+        items = self.body.items
+        items[:] = [
+            item for item in items if not isinstance(item, Request) or item.roc.call != call_id
+        ]
+        self.withdrawn.add(call_id)
+        return bool(items)
+
     def passed_on(self, now: float) -> list[Buffer]:
         """Its frames, with the time it was held taken from its time to live.
 
         ``unread``, how long it may have waited before it was read, goes with them.
         """
+        if self.withdrawn:
+            self.frames = [without(self.frames[0], self.withdrawn), *self.frames[1:]]
+            self.withdrawn = set()
         held = now - self.arrived
         if (held < 1e-3 and not self.unread) or not self.body.sound:
             return list(self.frames)
         return [aged(self.frames[0], held, self.unread), *self.frames[1:]]
+
+
+class _Line:
+    """The calls of one client, in their order, and which of them carries which call id."""
+
+    __slots__ = ("by_id", "calls")
+
+    def __init__(self) -> None:
+        self.calls: OrderedDict[WaitingCall, None] = OrderedDict()
+        self.by_id: dict[str, WaitingCall] = {}
+
+    def enter(self, call: WaitingCall) -> None:
+        self.calls[call] = None
+        for name in call.ids():
+            self.by_id[name] = call
+
+    def remove(self, call: WaitingCall) -> None:
+        del self.calls[call]
+        for name in call.ids():
+            if self.by_id.get(name) is call:
+                del self.by_id[name]
 
 
 class WaitingCalls:
@@ -71,7 +113,7 @@ class WaitingCalls:
     __slots__ = ("_clients", "bytes", "count")
 
     def __init__(self) -> None:
-        self._clients: OrderedDict[bytes, deque[WaitingCall]] = OrderedDict()
+        self._clients: OrderedDict[bytes, _Line] = OrderedDict()
         self.count = 0
         self.bytes = 0
 
@@ -79,49 +121,64 @@ class WaitingCalls:
         return self.count
 
     def __iter__(self) -> Iterator[WaitingCall]:
-        for calls in self._clients.values():
-            yield from calls
+        for line in self._clients.values():
+            yield from line.calls
 
     def add(self, call: WaitingCall) -> None:
         """Append a call to those of its client."""
-        self._clients.setdefault(call.client, deque()).append(call)
+        self._line(call).enter(call)
         self.count += 1
         self.bytes += call.size
 
     def put_back(self, call: WaitingCall) -> None:
         """A call that was taken, to be the next again."""
-        self._clients.setdefault(call.client, deque()).appendleft(call)
+        line = self._line(call)
+        line.enter(call)
+        line.calls.move_to_end(call, last=False)
         self._clients.move_to_end(call.client, last=False)
         self.count += 1
         self.bytes += call.size
 
+    def _line(self, call: WaitingCall) -> _Line:
+        line = self._clients.get(call.client)
+        if line is None:
+            line = self._clients[call.client] = _Line()
+        return line
+
     def take(self) -> WaitingCall:
         """The oldest call of the client whose turn it is. The queue may not be empty."""
-        client, calls = next(iter(self._clients.items()))
-        call = calls.popleft()
-        if calls:
-            self._clients.move_to_end(client)
-        else:
-            del self._clients[client]
-        self._forget(call)
+        client, line = next(iter(self._clients.items()))
+        call = next(iter(line.calls))
+        self._clients.move_to_end(client)
+        self.remove(call)
         return call
 
     def remove(self, call: WaitingCall) -> None:
         """Take one particular call out."""
-        calls = self._clients[call.client]
-        calls.remove(call)
-        if not calls:
+        line = self._clients[call.client]
+        line.remove(call)
+        if not line.calls:
             del self._clients[call.client]
-        self._forget(call)
+        self.count -= 1
+        self.bytes -= call.size
+
+    def withdraw(self, call: WaitingCall, call_id: str) -> bool:
+        """Take a request out of a call, and the call out when it was the last; whether it was."""
+        self._clients[call.client].by_id.pop(call_id, None)
+        if call.drop(call_id):
+            return False
+        self.remove(call)
+        return True
 
     def find(self, client: bytes, call_id: str) -> WaitingCall | None:
         """The call of this id: among those of ``client``, or of an earlier connection of it."""
-        found = _carrying(call_id, self._clients.get(client, ()))
+        own = self._clients.get(client)
+        found = None if own is None else own.by_id.get(call_id)
         if found is None:
             sender = call_id.partition(".")[0]
-            for calls in self._clients.values():
-                if found is None and next((c.sender for c in calls if c.sender), "") == sender:
-                    found = _carrying(call_id, calls)
+            for line in self._clients.values():
+                if found is None and _sender(line) == sender:
+                    found = line.by_id.get(call_id)
         return found
 
     def expired(self, now: float) -> list[WaitingCall]:
@@ -131,17 +188,17 @@ class WaitingCalls:
             self.remove(call)
         return over
 
-    def _forget(self, call: WaitingCall) -> None:
-        self.count -= 1
-        self.bytes -= call.size
-
     def check(self) -> None:
         """Every invariant of the queue."""
         calls = list(self)
         assert self.count == len(calls)
         assert self.bytes == sum(call.size for call in calls)
-        assert all(self._clients.values()), "no client without calls"
+        for client, line in self._clients.items():
+            assert line.calls, "no client without calls"
+            assert all(call.client == client for call in line.calls)
+            carried = {name for call in line.calls for name in call.ids()}
+            assert carried >= set(line.by_id)
 
 
-def _carrying(call_id: str, calls: Iterable[WaitingCall]) -> WaitingCall | None:
-    return next((call for call in calls if call.body.carries(call_id)), None)
+def _sender(line: _Line) -> str:
+    return next((call.sender for call in line.calls if call.sender), "")

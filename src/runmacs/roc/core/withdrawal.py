@@ -3,7 +3,9 @@
 A caller whose time is over sends ``rpc.cancel {"call": id}`` on the control lane.
 The answer is a verdict: ``executed`` False, True or None, and a ``state`` that says
 where the call was found: ``queued``, ``absent``, ``stalled``, ``dispatched`` or ``unknown`` here,
-``withdrawn``, ``running`` or ``unknown`` at the server.
+``withdrawn``, ``running``, ``executed`` or ``unknown`` at the server.
+
+A call of a batch is withdrawn alone; the others are executed.
 
 A call id is known to its caller and to who serves it, so whoever names it may withdraw
 it: a caller that lost its connection withdraws over the next one what it sent before.
@@ -66,9 +68,8 @@ def withdraw(service: Service | None, client: bytes, request: Request, now: floa
         return Verdict(encode_verdict(request, None, "unknown"))
     call = service.waiting.find(client, name)
     if call is not None:
-        service.waiting.remove(call)
-        state = "queued" if service.serving else "absent"
-        return Verdict(encode_verdict(request, False, state), removed=call)
+        text = encode_verdict(request, False, "queued" if service.serving else "absent")
+        return Verdict(text, removed=call if service.waiting.withdraw(call, name) else None)
     holder = _holder(service, client, name)
     if holder is None:
         return Verdict(encode_verdict(request, None, "unknown"))

@@ -10,6 +10,8 @@ States::
 Rules:
 
 * Requests are begun one at a time, in order for each client, clients in turn.
+* A batch is one request. But each of its calls has its own time to live, and is withdrawn
+  alone: also while another one runs.
 * A request whose time to live is over is never begun: how long it was under way
   (`Transit`), unread (`Standstill`) and waiting here all count.
 * Whoever loses its broker drops what it has not begun: nobody waits for it.
@@ -40,12 +42,15 @@ __all__ = ["Task", "WorkerCore"]
 _RETRY = 0.1
 _RETRY_REFUSED = 1.0
 _DISOWNED_AFTER = LOST_AFTER - 2 * BEAT
+_EXECUTED = {"withdrawn": False, "running": None, "executed": True, "unknown": None}
+"""What the state of a withdrawn call says of its execution."""
 
 
 class Task:
     """A request that was received: what to execute, and where its reply goes."""
 
-    __slots__ = ("age", "body", "control", "epoch", "frames", "late", "read_at", "token")
+    __slots__ = ("_begun", "_turn", "_withdrawn", "age", "body", "control", "epoch", "frames",
+                 "late", "read_at", "token")  # fmt: skip
 
     def __init__(
         self,
@@ -65,11 +70,36 @@ class Task:
         self.epoch = epoch
         self.control = control
         self.late = 0.0
+        self._turn = ""
+        self._begun: set[str] = set()
+        self._withdrawn: set[str] = set()
 
     def expired(self, request: Request, now: float) -> bool:
         """Whether this request may no longer be begun."""
         ttl = request.roc.ttl
         return ttl is not None and now - self.read_at + self.age >= ttl
+
+    # The one who executes notes whose turn it is before he looks what was withdrawn; the one
+    # who withdraws, in another thread, notes that before he looks whose turn it is. So what
+    # is said to be withdrawn is never begun.
+
+    def refusal(self, request: Request, now: float) -> errors.Expired | None:
+        """A request's turn has come: why it may not begin, or None as it begins."""
+        self._turn = call = request.roc.call
+        if call in self._withdrawn:
+            return errors.Expired("it was withdrawn by its caller")
+        if self.expired(request, now):
+            data = {"late": round(self.late, 3)} if self.late else None
+            return errors.Expired("its time was over when its turn came", data=data)
+        self._begun.add(call)
+        return None
+
+    def withdraw(self, call: str) -> str:
+        """Withdraw a call of a batch: ``withdrawn``, or ``running`` or ``executed`` already."""
+        self._withdrawn.add(call)
+        if call == self._turn:
+            return "running"
+        return "executed" if call in self._begun else "withdrawn"
 
 
 class WorkerCore:
@@ -164,9 +194,9 @@ class WorkerCore:
     def _on_request(self, frames: list[Any], now: float, out: list[Effect], control: bool) -> None:
         body = parse_body(frames[5])
         task = Task(frames[3], frames[5:], body, now, self._age, self._epoch, control)
-        first = body.items[0]
+        first = next((item for item in body.items if isinstance(item, Request)), None)
         sender = ""
-        if isinstance(first, Request):
+        if first is not None:
             roc = first.roc
             task.age += roc.age
             sender = roc.call.partition(".")[0]
@@ -188,26 +218,27 @@ class WorkerCore:
         call = call_to_cancel(request) or ""
         running = self.running
         if running is not None and running.epoch == self._epoch and running.body.carries(call):
-            text = encode_verdict(request, None, "running", now - self.running_since)
+            state = running.withdraw(call) if running.body.batch else "running"
         else:
-            queued = self._take_out(call)
-            if queued is None:
-                text = encode_verdict(request, None, "unknown")
-            else:
-                self._decline(queued, errors.Expired, "withdrawn by its caller", out)
-                text = encode_verdict(request, False, "withdrawn")
+            state = self._withdraw_unbegun(call, out)
+        seconds = now - self.running_since if state == "running" else None
+        text = encode_verdict(request, _EXECUTED[state], state, seconds)
         self._reply(task.token, [text], out)
 
-    def _take_out(self, call: str) -> Task | None:
+    def _withdraw_unbegun(self, call: str, out: list[Effect]) -> str:
         for sender, tasks in self._ready.items():
             for task in tasks:
-                if task.body.carries(call):
-                    tasks.remove(task)
-                    if not tasks:
-                        del self._ready[sender]
-                    self._queued -= 1
-                    return task
-        return None
+                if not task.body.carries(call):
+                    continue
+                if task.body.batch:
+                    return task.withdraw(call)
+                tasks.remove(task)
+                if not tasks:
+                    del self._ready[sender]
+                self._queued -= 1
+                self._decline(task, errors.Expired, "withdrawn by its caller", out)
+                return "withdrawn"
+        return "unknown"
 
     def _on_disconnect(self, frames: list[Any], now: float, out: list[Effect]) -> None:
         reason = mdp.parse_reason(frames[3]) if len(frames) > 3 else None

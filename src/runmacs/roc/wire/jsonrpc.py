@@ -24,7 +24,7 @@ from __future__ import annotations
 import functools
 import itertools
 import re
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from typing import Any, Literal, NamedTuple, TypeAlias
 
 import msgspec
@@ -51,6 +51,7 @@ __all__ = [
     "encode_result",
     "parse_body",
     "parse_responses",
+    "without",
 ]
 
 PARSE_ERROR = -32700
@@ -307,6 +308,29 @@ def _aged_item(text: bytes, seconds: float, unread: float) -> bytes:
     if unread:
         extension["age"] = Raw(_encoder.encode(times.age + unread))
     return _encoder.encode({**members, "roc": Raw(_encoder.encode(extension))})
+
+
+class _Named(msgspec.Struct):
+    """What is wanted of a request to tell which call it is."""
+
+    roc: Extension = _PLAIN
+
+
+_named = msgspec.json.Decoder(_Named)
+
+
+def without(text: Text, calls: Container[str]) -> bytes:
+    """The same batch without the requests that have these call ids; the rest as it was."""
+    kept = [item for item in map(bytes, _items(bytes(text))) if _call_of(item) not in calls]
+    return b"[" + b",".join(kept) + b"]"
+
+
+def _call_of(item: bytes) -> str | None:
+    """The call id of one item of a batch; None if it has none that could be withdrawn."""
+    try:
+        return _named.decode(item).roc.call or None
+    except _NOT_TEXT:
+        return None
 
 
 class ErrorObject(msgspec.Struct):
