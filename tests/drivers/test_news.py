@@ -373,7 +373,7 @@ def test_small_messages_that_wait_are_few_parts(driven: DrivenNews) -> None:
         source.send(b"t", b"%d" % number)
         driven.turn(0.5)
     driven.until(lambda: driven.traffic.publications_taken == 2001, "all wait")
-    assert len(connection._out) < 30
+    assert connection.outbox.parts < 30
     driven.expect(reader, filling, *[[b"t", b"%d" % number] for number in range(2000)])
     close(reader, source)
 

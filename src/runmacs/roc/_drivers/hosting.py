@@ -164,9 +164,9 @@ class StreamHost:
         except (OSError, Unsound):
             self._drop(connection)
             return None
-        if connection.queued:
+        if connection.outbox.queued:
             self._to_flush[connection.fd] = connection  # a PONG, or what the system took not
-        if connection.fd in self._young and connection.up:
+        if self._young and connection.fd in self._young and connection.up:
             del self._young[connection.fd]
             if not self._welcome(connection):
                 return None

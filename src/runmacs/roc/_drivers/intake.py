@@ -17,7 +17,7 @@ from typing import Any, Protocol
 import zmq
 
 from ..endpoints import Endpoints
-from ..wire.zmtp import Decoder, Passage
+from ..wire.zmtp import Frames, Passage
 from .gates import Poller
 from .hosting import Leaving, StreamHost
 from .sockets import descriptor, receive, send, tune
@@ -103,7 +103,7 @@ class StreamIntake(StreamHost):
                 continue
             if connection.more:
                 self._unread[fd] = connection
-            large = len(passage.data) > Decoder.IN_PLACE
+            large = len(passage.data) > Frames.IN_PLACE
             for message in messages if large else messages[: len(messages) - len(passage.ends)]:
                 _own(message)
             return Batch(messages, passage, connection.got)  # type: ignore[arg-type]

@@ -223,16 +223,22 @@ class Routing:
         return self.front.flush()
 
     def _carry_out(self, out: list[Effect], now: float) -> None:
+        send_all = self.front.send_all
         while out:
             effects, out[:] = out[:], []
-            for effect in effects:
-                if isinstance(effect, Asked):
-                    answer = self._answer(effect.frames)
-                    effect = [effect.client, b"", b"MDPC01", effect.name, *answer]
-                if isinstance(effect, list) and (code := self.front.send(effect)):
-                    if code != errno.EHOSTUNREACH:
-                        self.core.counters.dropped_peer_full += 1
-                    out += self.core.handle(Unreachable(effect), now)
+            position, count = 0, len(effects)
+            while (position := send_all(effects, position)) < count:
+                self._carry_out_one(effects[position], now, out)
+                position += 1
+
+    def _carry_out_one(self, effect: Effect, now: float, out: list[Effect]) -> None:
+        if isinstance(effect, Asked):
+            answer = self._answer(effect.frames)
+            effect = [effect.client, b"", b"MDPC01", effect.name, *answer]
+        if isinstance(effect, list) and (code := self.front.send(effect)):
+            if code != errno.EHOSTUNREACH:
+                self.core.counters.dropped_peer_full += 1
+            out += self.core.handle(Unreachable(effect), now)
 
     # ---- after a fork
 
