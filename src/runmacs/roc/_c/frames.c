@@ -399,7 +399,8 @@ static Py_ssize_t parse(Frames *self, const uint8_t *data, Py_ssize_t end, PyObj
                 return -1;
             continue;
         }
-        if (!whole && size > self->in_place) {
+        int large = flags & ROC_LONG && size > self->in_place;
+        if (!whole && large) {
             if (begin_large(self, data + begin, end - begin, size, flags & ROC_MORE) < 0)
                 return -1;
             return end;
@@ -407,7 +408,7 @@ static Py_ssize_t parse(Frames *self, const uint8_t *data, Py_ssize_t end, PyObj
         if (!whole)
             break;
         PyObject *body = PyBytes_FromStringAndSize((const char *)data + begin, size);
-        if (body != NULL && size > self->in_place)
+        if (body != NULL && large)
             Py_SETREF(body, PyMemoryView_FromObject(body));
         done = take(self, body, size, flags & ROC_MORE, messages);
         position = begin + size;

@@ -185,4 +185,4 @@ def send_all(
         if not outbox.queued:
             touched.append(peer)
         outbox.put(frames[1:])
-    return len(messages)
+    return max(begin, len(messages))
