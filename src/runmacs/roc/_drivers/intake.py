@@ -46,6 +46,9 @@ class Batch:
 class Intake(Protocol):
     """What the broker's loop needs of the publishers' side."""
 
+    descriptors: set[int]
+    """Of its sockets: when none of them is ready, nothing has come."""
+
     def bind(self, endpoints: Endpoints) -> None:
         """Listen at the generalXSUB address. Raises OSError or zmq.ZMQError."""
 
@@ -150,6 +153,7 @@ class ZmqIntake:
         self._socket: zmq.Socket[Any] = ctx.socket(zmq.XSUB)
         tune(self._socket, endpoints)
         self._fd = descriptor(self._socket)
+        self.descriptors = {self._fd}
         poller.add(self._fd)
         self._poller = poller
         self._unread = True

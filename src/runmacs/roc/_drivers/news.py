@@ -9,6 +9,7 @@ Rules:
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from typing import Any
 
@@ -31,6 +32,12 @@ _PORTION = (0.002, 256 * 1024, 32 * 1024)
 _PORTION_AMONG_CALLS = (0.0003, 64 * 1024, 4 * 1024)
 """The same while calls flow."""
 
+_LOOK_AGAIN = 0.05
+"""Seconds after which a turn is due though nothing has come: somebody's time may be over."""
+
+_FRESH = 0.001
+"""Seconds for which a deadline that was asked for is believed."""
+
 
 class News:
     """The broker's publications. ``traffic`` counts them; ``limit`` is how many bytes may wait
@@ -48,6 +55,10 @@ class News:
     ) -> None:
         self.core = core
         self._traffic = traffic
+        self._more = True
+        self._look_again = 0.0
+        self._asked = -math.inf
+        self._due = 0.0
         self.intake: Intake
         self.outlet: Outlet
         if ctx is not None:
@@ -55,6 +66,13 @@ class News:
             self.outlet = ZmqOutlet(poller, ctx, endpoints, traffic)
         else:
             self.intake, self.outlet = StreamIntake(poller), StreamOutlet(poller, traffic, limit)
+
+    def concerned(self, ready: Iterable[int], now: float) -> bool:
+        """Whether a turn is due: something has come, or it is time."""
+        if self._more or now >= self._look_again or now >= self.next_deadline(now):
+            return True
+        intake, outlet = self.intake.descriptors, self.outlet.descriptors
+        return any(fd in intake or fd in outlet for fd in ready)
 
     def turn(self, ready: Iterable[int], calls_flow: bool) -> bool:
         """Take what has come, and pass it on; True if there may be more."""
@@ -73,6 +91,8 @@ class News:
         self.outlet.look_after(now)
         self.intake.look_after(now)
         self._tell_changes(now)
+        self._more, self._look_again = more, now + _LOOK_AGAIN
+        self._asked = -math.inf
         self._traffic.publishers = self.intake.publishers()
         self._traffic.subscribers = self.outlet.subscribers()
         return more
@@ -100,9 +120,17 @@ class News:
             out.clear()
             now = clock()
 
-    def next_deadline(self) -> float | None:
-        """When a turn is due though nothing has come."""
-        return self.core.next_deadline()
+    def next_deadline(self, now: float) -> float:
+        """When a turn is due though nothing has come, or when to ask again.
+
+        To find out takes longer than a call needs, so what was found counts for a moment.
+        """
+        if now - self._asked > _FRESH:
+            due = self.core.next_deadline()
+            self._asked = now
+            self._due = math.inf if due is None else due
+            return self._due
+        return min(self._due, self._asked + _FRESH)
 
     def part(self) -> Leaving:
         """Close, except those who have not read all."""

@@ -146,8 +146,10 @@ class Routing:
         try:
             while not self._stopping:
                 busy = self._take_calls(ready)
-                busy |= self.news.turn(ready, clock() - self._called < _CALLS_FLOW)
                 now = clock()
+                if self.news.concerned(ready, now):
+                    busy |= self.news.turn(ready, now - self._called < _CALLS_FLOW)
+                    now = clock()
                 timeout = 0.0 if busy else self._timeout(now)
                 self._stood_still(self._still.waiting(now, timeout))
                 ready = self._poller.wait(timeout)
@@ -180,33 +182,39 @@ class Routing:
 
     def _timeout(self, now: float) -> float:
         timeout = Standstill.SETTLE if self._still.age else _TURN
-        for due in (self.core.next_deadline(), self.news.next_deadline()):
-            if due is not None:
-                timeout = min(timeout, max(0.001, due - now))
-        return timeout
+        due = self.core.next_deadline()
+        if due is not None:
+            timeout = min(timeout, max(0.001, due - now))
+        return min(timeout, max(0.001, self.news.next_deadline(now) - now))
 
     def _take_calls(self, ready: list[int]) -> bool:
         """Route what has come; True if there may be more."""
-        core = self.core
         inbox: list[list[Any]] = []
         more = self.front.collect(ready, inbox)
-        looked = now = clock()
+        now = clock()
+        self._stood_still(self._still.waiting(now, 0.0))
         if inbox:
             self._called = now
-        self._stood_still(self._still.waiting(now, 0.0))
+            now = self._route(inbox, now)
+        more |= self.front.flush()
+        if not more and self._still.age and self._still.drained(now):
+            self.core.handle(Drained(), now)
+        return self._tick(now) or more
+
+    def _route(self, inbox: list[list[Any]], now: float) -> float:
+        """Route messages, of which the first was collected at ``now``; returns the time."""
+        on_frames, threshold = self.core.on_frames, Standstill.THRESHOLD
         out: list[Effect] = []
+        looked = now
         for frames in inbox:
             now = clock()
-            if now - looked > Standstill.THRESHOLD:
+            if now - looked > threshold:
                 # What was collected waited while this loop stood still in the midst of it.
                 self._stood_still(self._still.waiting(now, 0.0))
             looked = now
-            core.on_frames(frames, now, out)
+            on_frames(frames, now, out)
         self._carry_out(out, now)
-        more |= self.front.flush()
-        if not more and self._still.age and self._still.drained(now):
-            core.handle(Drained(), now)
-        return self._tick(now) or more
+        return now
 
     def _tick(self, now: float) -> bool:
         """Do what is due, and see who has gone; True if anything was sent."""

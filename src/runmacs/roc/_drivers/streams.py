@@ -41,6 +41,9 @@ __all__ = ["Connection", "StreamLink"]
 
 _CHUNK = 64 * 1024
 _PONGS = 64 * 1024
+_HELD = 16 * 1024
+"""Bytes that wait for more to go with them; a frame that somebody may change has more."""
+
 _DRAIN = 16
 _AGAIN = (BlockingIOError, InterruptedError)
 
@@ -256,17 +259,27 @@ class StreamLink:
 
     # ---- messages
 
-    def send(self, frames: Sequence[Any]) -> bool:
-        """Send a message; False when there is no connection to take it."""
+    def send(self, frames: Sequence[Any], hold: bool = False) -> bool:
+        """Send a message; False when there is no connection to take it.
+
+        One that may be held, and is small, goes with the next that may not, or with `flush`.
+        """
         connection = self._connection
         if connection is None or not self._up:
             return False
         parts = connection.put(frames)
+        if hold and connection.queued < _HELD:
+            return True
         if not self._flush(connection):
             return False
         if connection.queued:
             connection.own(parts)
         return True
+
+    def flush(self) -> None:
+        """Let go what was held."""
+        if self._connection is not None and self._connection.queued:
+            self._flush(self._connection)
 
     def send_all(self, messages: Sequence[Sequence[bytes]]) -> bool:
         """Send messages whose frames do not change; False when there is no connection."""
