@@ -573,10 +573,10 @@ def test_gathered_calls_leave_together(bench: Bench) -> None:
                 sends += bool(messages)
                 return send_all(messages)
 
-            def counted_one(frames: Any) -> bool:
+            def counted_one(frames: Any, hold: bool = False) -> bool:
                 nonlocal sends
                 sends += 1
-                return send(frames)
+                return send(frames, hold)
 
             link.send, link.send_all = counted_one, counted  # type: ignore[method-assign]
             assert await asyncio.gather(*map(begin, range(1000))) == list(range(1000))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import math
 import os
 import threading
 import time
@@ -271,11 +272,28 @@ def test_an_answer_to_a_subscription_stands_in_the_stream(
 def test_the_core_has_its_deadlines(edited: DrivenNews, editor: Editor) -> None:
     reader = edited.subscriber(b"beat")
     editor.due = clock() + 0.02
-    assert edited.news.next_deadline() == editor.due
+    assert edited.news.next_deadline(clock() + 1) == editor.due
     edited.turn()
     assert editor.due is not None
     edited.expect(reader, [b"beat", b"1"])
-    assert edited.news.next_deadline() is None
+    assert edited.news.next_deadline(clock() + 1) == math.inf
+    reader.close()
+
+
+def test_a_turn_is_due_when_something_has_come_or_it_is_time(
+    edited: DrivenNews, editor: Editor
+) -> None:
+    reader = edited.subscriber(b"beat")
+    news = edited.news
+    edited.turn()
+    now = clock()
+    assert not news.concerned([], now)
+    assert not news.concerned([10_000], now), "somebody else's"
+    assert all(news.concerned([fd], now) for fd in news.outlet.descriptors)
+    assert len(news.outlet.descriptors) == 2
+    assert news.concerned([], now + 1.0), "somebody's time may be over"
+    editor.due = now + 0.01
+    assert news.concerned([], now + 0.02)
     reader.close()
 
 
@@ -373,7 +391,7 @@ def test_small_messages_that_wait_are_few_parts(driven: DrivenNews) -> None:
         source.send(b"t", b"%d" % number)
         driven.turn(0.5)
     driven.until(lambda: driven.traffic.publications_taken == 2001, "all wait")
-    assert len(connection._out) < 30
+    assert connection.outbox.parts < 30
     driven.expect(reader, filling, *[[b"t", b"%d" % number] for number in range(2000)])
     close(reader, source)
 

@@ -584,7 +584,7 @@ def test_ipc_where_there_is_none(monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 def test_without_sendmsg_parts_go_one_by_one(
     driven: DrivenLink, peer: Peer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("runmacs.roc._drivers.streams._SENDS_PARTS", False)
+    monkeypatch.setattr("runmacs.roc._drivers.pure._SENDS_PARTS", False)
     driven.link.send([b"", bytes(100_000), b"end"])
     assert peer.receive() == [b"", bytes(100_000), b"end"]
 

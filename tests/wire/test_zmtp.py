@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import random
 import tracemalloc
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from implementations import IMPLEMENTATIONS, implementation
 from runmacs.roc.wire import zmtp
 from runmacs.roc.wire.zmtp import (
     GREETING,
-    Decoder,
     Frame,
     Passage,
     Unsound,
@@ -28,22 +29,39 @@ HELLO = GREETING + READY
 PING = b"\x04\x09\x04PING\x00\x64ab"
 
 
-class Small(Decoder):
-    """Frames are large from 33 bytes on, and grow from 64 bytes on: large ones, in small."""
+@pytest.fixture(params=IMPLEMENTATIONS, scope="module", autouse=True)
+def kinds(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Each test runs on the decoder in Python, and on the one in C."""
+    Kinds.choose(request.param)
+    yield
+    Kinds.choose("Python")
 
-    IN_PLACE = 32
-    FIRST = 64
+
+class Kinds:
+    """The decoder that is tested: an ordinary one, and `small`, for which frames are large from
+    33 bytes on (if their size is written long), and grow from 64 bytes on: large ones, in small.
+    """
+
+    ordinary: Any
+    small: Any
+    in_python = True
+
+    @classmethod
+    def choose(cls, name: str) -> None:
+        cls.in_python = name == "Python"
+        cls.ordinary = implementation(name).Inbox
+        cls.small = type("Small", (cls.ordinary,), {"IN_PLACE": 32, "FIRST": 64})
 
 
-def decoder(limit: int = 10 * MIB, kind: type[Decoder] = Decoder, up: bool = True) -> Decoder:
-    made = kind(limit, (b"ROUTER", b"DEALER"))
+def decoder(limit: int = 10 * MIB, kind: Any = None, up: bool = True) -> Any:
+    made = (kind or Kinds.ordinary)(limit, (b"ROUTER", b"DEALER"))
     if up:
         assert made.feed(HELLO) == []
         assert made.up
     return made
 
 
-def receive(into: Decoder, data: bytes, pieces: Iterable[int] = ()) -> list[list[bytes]]:
+def receive(into: Any, data: bytes, pieces: Iterable[int] = ()) -> list[list[bytes]]:
     """Feed the bytes as a connection does: pieces of these sizes, then the rest."""
     messages: list[list[Frame]] = []
     position = 0
@@ -281,6 +299,10 @@ def test_what_is_announced_takes_no_memory_before_it_comes() -> None:
 
 @pytest.mark.parametrize("first", [True, False], ids=["at once", "later"])
 def test_no_memory_ends_the_connection(first: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    if not Kinds.in_python:
+        no_memory_in_c(first)
+        return
+
     class Short(bytearray):
         def __init__(self, size: int) -> None:
             if first:
@@ -294,6 +316,16 @@ def test_no_memory_ends_the_connection(first: bool, monkeypatch: pytest.MonkeyPa
     made = decoder()
     with pytest.raises(Unsound, match=f"no memory for a frame of {5 * MIB} bytes"):
         receive(made, frame(bytes(5 * MIB)), [1000])
+    with pytest.raises(Unsound, match="no memory"):
+        made.feed(b"")
+
+
+def no_memory_in_c(first: bool) -> None:
+    """Of so large a frame nobody has the half; what is resized fails on the same path."""
+    size = (1 << 46) if first else (1 << 47)
+    made = decoder(2 * size, type("Huge", (Kinds.ordinary,), {"FIRST": size // 2}))
+    with pytest.raises(Unsound, match=f"no memory for a frame of {size} bytes"):
+        made.feed(b"\x02" + size.to_bytes(8, "big") + b"x")
     with pytest.raises(Unsound, match="no memory"):
         made.feed(b"")
 
@@ -351,7 +383,7 @@ def test_messages_come_as_they_were_sent_however_they_are_cut(
     messages: list[list[bytes]], pieces: list[int]
 ) -> None:
     data = HELLO + b"".join(bytes(part) for message in messages for part in encode(message))
-    for kind in (Decoder, Small):
+    for kind in (Kinds.ordinary, Kinds.small):
         made = decoder(kind=kind, up=False)
         assert receive(made, data, pieces) == messages
 
@@ -412,7 +444,7 @@ def test_any_bytes_give_messages_or_unsound_and_always_the_same(
     limit = 2000
     results: list[tuple[list[list[bytes]], bool]] = []
     for cuts in ([], pieces, [1] * len(data)):
-        made = decoder(limit, Small, up=up)
+        made = decoder(limit, Kinds.small, up=up)
         messages: list[list[bytes]] = []
         ended = False
         position = 0
@@ -421,7 +453,7 @@ def test_any_bytes_give_messages_or_unsound_and_always_the_same(
                 messages += receive(made, data[position : position + piece])
                 position += piece
                 if made._large is not None:
-                    assert len(made._large) <= max(2 * Small.FIRST, 2 * made._filled)
+                    assert len(made._large) <= max(2 * made.FIRST, 2 * made._filled)
         except Unsound:
             ended = True
         assert all(sum(map(len, message)) <= limit for message in messages)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import socket
 from collections.abc import Iterable
 from typing import Any, Protocol
 
@@ -14,8 +15,10 @@ import zmq
 
 from ..endpoints import Endpoints
 from ..wire.mdp import MESSAGE_LIMIT
+from ..wire.zmtp import Unsound
 from .gates import Poller
 from .hosting import Leaving, StreamHost
+from .native import send_all
 from .sockets import descriptor, has_message, receive, send, tune
 from .streams import Connection
 
@@ -48,6 +51,9 @@ class Front(Protocol):
     def send(self, frames: list[Any]) -> int:
         """Send a message to the peer named by its first frame; 0, or the error number."""
 
+    def send_all(self, messages: list[Any], begin: int) -> int:
+        """Send messages from one on, as far as that is simple; returns the next one's number."""
+
     def flush(self) -> bool:
         """The turn ends: let everything go. True if something has come meanwhile."""
 
@@ -71,6 +77,7 @@ class StreamFront(StreamHost):
     def __init__(self, poller: Poller) -> None:
         super().__init__(poller)
         self._peers: dict[bytes, Connection] = {}
+        self._touched: list[Connection] = []
         self._gone: list[bytes] = []
         self._number = 0
 
@@ -93,28 +100,30 @@ class StreamFront(StreamHost):
         return False
 
     def _read(self, connection: Connection, inbox: list[list[Any]]) -> None:
-        if connection.queued:
-            self._to_flush[connection.fd] = connection
         for _ in range(_READS):
             messages = self._read_once(connection, _CHUNK)
             if messages is None:
                 return
-            for message in messages:
-                inbox.append([connection.rid, *message])
-            if connection.decoder.space() is None:
+            inbox += messages
+            if connection.inbox.space() is None:
                 break
 
+    def _connect(self, sock: socket.socket) -> Connection:
+        return Connection(
+            sock, self.OWN_TYPE, self.PEERS, self._memory, MESSAGE_LIMIT + _CHUNK, self._name
+        )
+
+    def _name(self, identity: bytes) -> bytes:
+        """The routing id of a peer: its own, or the next number."""
+        if identity and identity[0]:
+            if identity in self._peers:
+                raise Unsound("another peer has this identity")
+            return identity
+        self._number += 1
+        return b"\0" + (self._number & 0xFFFFFFFF).to_bytes(4, "big")
+
     def _welcome(self, connection: Connection) -> bool:
-        """Give it a routing id, unless its own one is taken."""
-        rid = connection.decoder.identity
-        if not rid or rid[0] == 0:
-            self._number += 1
-            rid = b"\0" + (self._number & 0xFFFFFFFF).to_bytes(4, "big")
-        if rid in self._peers:
-            self._drop(connection)
-            return False
-        connection.rid = rid
-        self._peers[rid] = connection
+        self._peers[connection.rid] = connection
         return True
 
     def send(self, frames: list[Any]) -> int:
@@ -126,6 +135,15 @@ class StreamFront(StreamHost):
         connection.put(frames[1:])
         self._to_flush[connection.fd] = connection
         return 0
+
+    def send_all(self, messages: list[Any], begin: int) -> int:
+        return send_all(self._peers, messages, begin, _PEER_BYTES, self._touched)
+
+    def flush(self) -> bool:
+        for connection in self._touched:
+            self._to_flush[connection.fd] = connection
+        self._touched.clear()
+        return super().flush()
 
     # ---- comings and goings
 
@@ -142,6 +160,7 @@ class StreamFront(StreamHost):
     def on_fork(self) -> None:
         super().on_fork()
         self._peers.clear()
+        self._touched.clear()
 
 
 class ZmqFront:
@@ -181,6 +200,9 @@ class ZmqFront:
         except zmq.ZMQError as error:
             return error.errno or errno.EIO
         return 0
+
+    def send_all(self, messages: list[Any], begin: int) -> int:
+        return begin
 
     def flush(self) -> bool:
         # A send may have swallowed the descriptor's edge.

@@ -11,6 +11,8 @@ import warnings
 from collections.abc import Callable
 from typing import Any
 
+from . import native
+
 __all__ = ["Gate", "Poller", "Signal", "Waker"]
 
 _SELECTED = 500
@@ -83,19 +85,23 @@ class Eagerness:
     def __init__(self) -> None:
         self._pays = False
 
-    def wait(self, look: Callable[[float], list[int]], timeout: float) -> list[int]:
-        """What ``look`` finds within ``timeout`` seconds."""
+    def wait(self, look: Callable[[float, float], list[int]], timeout: float) -> list[int]:
+        """What ``look`` finds within ``timeout`` seconds, the first of them eagerly, or not."""
+        moment = self.MOMENT
         begun = _now()
-        if self._pays and timeout > self.MOMENT:
-            while _now() - begun < self.MOMENT:
-                if ready := look(0.0):
-                    return ready
-                _let_others_run()
-            self._pays = False
-            return look(timeout)
-        ready = look(timeout)
-        self._pays = bool(ready) and _now() - begun < self.MOMENT
+        ready = look(timeout, moment if self._pays and timeout > moment else 0.0)
+        self._pays = bool(ready) and _now() - begun < moment
         return ready
+
+
+def _look_eagerly(look: Callable[[float], list[int]], timeout: float, moment: float) -> list[int]:
+    """What ``look`` finds; for the first ``moment`` seconds it looks again and again."""
+    begun = _now()
+    while _now() - begun < moment:
+        if ready := look(0.0):
+            return ready
+        _let_others_run()
+    return look(timeout)
 
 
 class Gate:
@@ -107,8 +113,9 @@ class Gate:
     def __init__(self, *descriptors: int, eager: bool = True) -> None:
         self._eager = Eagerness() if eager else None
         self._descriptors = descriptors
+        self._native = native.wait
         self._poll = None
-        if hasattr(select, "poll"):
+        if self._native is None and hasattr(select, "poll"):
             self._poll = select.poll()
             for descriptor in descriptors:
                 self._poll.register(descriptor, select.POLLIN)
@@ -116,9 +123,14 @@ class Gate:
     def wait(self, timeout: float) -> list[int]:
         """The descriptors that are readable, after at most ``timeout`` seconds."""
         timeout = max(0.0, timeout)
-        if self._eager is None:
-            return self._look(timeout)
-        return self._eager.wait(self._look, timeout)
+        if self._eager is None or not timeout:
+            return self._wait(timeout, 0.0)
+        return self._eager.wait(self._wait, timeout)
+
+    def _wait(self, timeout: float, moment: float) -> list[int]:
+        if self._native is not None:
+            return self._native(self._descriptors, timeout, moment)
+        return _look_eagerly(self._look, timeout, moment)
 
     def _look(self, timeout: float) -> list[int]:
         if self._poll is not None:
@@ -225,7 +237,14 @@ class Poller:
 
     def wait(self, timeout: float) -> list[int]:
         """The descriptors that are ready, after at most ``timeout`` seconds."""
-        return self._eager.wait(self._look, timeout)
+        if not timeout:
+            return self._wait(0.0, 0.0)
+        return self._eager.wait(self._wait, timeout)
+
+    def _wait(self, timeout: float, moment: float) -> list[int]:
+        if native.wait is not None and self._epoll is not None:
+            return native.wait(self._epoll.fileno(), timeout, moment)
+        return _look_eagerly(self._look, timeout, moment)
 
     def look(self) -> list[int]:
         """The descriptors that are ready now; those will be found by the next `wait` as well."""

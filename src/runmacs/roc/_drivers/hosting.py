@@ -43,7 +43,10 @@ _LINGER = 0.5
 
 
 class StreamHost:
-    """Listens, and has connections of one kind. Each subclass says which, and for what."""
+    """Listens, and has connections of one kind. Each subclass says which, and for what.
+
+    ``descriptors`` are those of all its sockets.
+    """
 
     OWN_TYPE = b""
     PEERS: Sequence[bytes] = ()
@@ -54,6 +57,7 @@ class StreamHost:
         self._listeners: dict[int, socket.socket] = {}
         self._files: list[str] = []
         self._connections: dict[int, Any] = {}
+        self.descriptors: set[int] = set()
         self._young: dict[int, float] = {}
         self._to_flush: dict[int, Any] = {}
         self._accept_again: float | None = None
@@ -106,6 +110,7 @@ class StreamHost:
             listener.close()
             raise
         self._listeners[listener.fileno()] = listener
+        self.descriptors.add(listener.fileno())
         self._poller.add(listener.fileno())
 
     def unbind(self, endpoints: Endpoints) -> None:
@@ -118,6 +123,7 @@ class StreamHost:
             with contextlib.suppress(OSError):
                 os.unlink(path)
         self._files.clear()
+        self.descriptors.difference_update(self._listeners)
         for fd, listener in self._listeners.items():
             self._poller.remove(fd)
             with contextlib.suppress(OSError):
@@ -144,6 +150,7 @@ class StreamHost:
             return
         connection = self._connect(sock)
         self._connections[connection.fd] = connection
+        self.descriptors.add(connection.fd)
         self._young[connection.fd] = self._now + _HANDSHAKE
         self._poller.add(connection.fd)
         self._to_flush[connection.fd] = connection
@@ -164,9 +171,9 @@ class StreamHost:
         except (OSError, Unsound):
             self._drop(connection)
             return None
-        if connection.queued:
+        if connection.outbox.queued:
             self._to_flush[connection.fd] = connection  # a PONG, or what the system took not
-        if connection.fd in self._young and connection.up:
+        if self._young and connection.fd in self._young and connection.up:
             del self._young[connection.fd]
             if not self._welcome(connection):
                 return None
@@ -193,6 +200,7 @@ class StreamHost:
     def _drop(self, connection: Any) -> None:
         self._poller.remove(connection.fd)
         self._connections.pop(connection.fd, None)
+        self.descriptors.discard(connection.fd)
         self._young.pop(connection.fd, None)
         connection.close()
         self._bid_farewell(connection)
@@ -234,6 +242,7 @@ class StreamHost:
         self._listeners.clear()
         self._files.clear()
         self._connections.clear()
+        self.descriptors.clear()
         self._young.clear()
         self._to_flush.clear()
 

@@ -17,7 +17,7 @@ from typing import Any, Protocol
 import zmq
 
 from ..endpoints import Endpoints
-from ..wire.zmtp import Decoder, Passage
+from ..wire.zmtp import Frames, Passage
 from .gates import Poller
 from .hosting import Leaving, StreamHost
 from .sockets import descriptor, receive, send, tune
@@ -45,6 +45,9 @@ class Batch:
 
 class Intake(Protocol):
     """What the broker's loop needs of the publishers' side."""
+
+    descriptors: set[int]
+    """Of its sockets: when none of them is ready, nothing has come."""
 
     def bind(self, endpoints: Endpoints) -> None:
         """Listen at the generalXSUB address. Raises OSError or zmq.ZMQError."""
@@ -103,7 +106,7 @@ class StreamIntake(StreamHost):
                 continue
             if connection.more:
                 self._unread[fd] = connection
-            large = len(passage.data) > Decoder.IN_PLACE
+            large = len(passage.data) > Frames.IN_PLACE
             for message in messages if large else messages[: len(messages) - len(passage.ends)]:
                 _own(message)
             return Batch(messages, passage, connection.got)  # type: ignore[arg-type]
@@ -150,6 +153,7 @@ class ZmqIntake:
         self._socket: zmq.Socket[Any] = ctx.socket(zmq.XSUB)
         tune(self._socket, endpoints)
         self._fd = descriptor(self._socket)
+        self.descriptors = {self._fd}
         poller.add(self._fd)
         self._poller = poller
         self._unread = True

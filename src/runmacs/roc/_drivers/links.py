@@ -43,8 +43,14 @@ class Link(Protocol):
     def rounds(self) -> int:
         """How many attempts to reach the broker were in vain, or nearly so; it only grows."""
 
-    def send(self, frames: Sequence[Any]) -> bool:
-        """Send a message; False when there is no connection to take it."""
+    def send(self, frames: Sequence[Any], hold: bool = False) -> bool:
+        """Send a message; False when there is no connection to take it.
+
+        One that may be held goes with the next that may not, or with `flush`.
+        """
+
+    def flush(self) -> None:
+        """Let go what was held."""
 
     def send_all(self, messages: Sequence[Sequence[bytes]]) -> bool:
         """Send messages whose frames do not change; False when there is no connection."""

@@ -10,6 +10,7 @@ Rules:
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -34,6 +35,12 @@ _READ = 16 * 1024
 _READ_AMONG_CALLS = 4 * 1024
 """Bytes of one read: 0.1 ms of work, while calls flow."""
 
+_LOOK_AGAIN = 0.05
+"""Seconds after which a turn is due though nothing has come: somebody's time may be over."""
+
+_FRESH = 0.001
+"""Seconds for which a deadline that was asked for is believed."""
+
 
 class News:
     """The broker's publications. ``traffic`` counts them; ``limit`` is how many bytes may wait
@@ -52,6 +59,10 @@ class News:
         self.core = core
         self._traffic = traffic
         self._interrupted = False
+        self._more = True
+        self._look_again = 0.0
+        self._asked = -math.inf
+        self._due = 0.0
         self.intake: Intake
         self.outlet: Outlet
         if ctx is not None:
@@ -59,6 +70,13 @@ class News:
             self.outlet = ZmqOutlet(poller, ctx, endpoints, traffic)
         else:
             self.intake, self.outlet = StreamIntake(poller), StreamOutlet(poller, traffic, limit)
+
+    def concerned(self, ready: Iterable[int], now: float) -> bool:
+        """Whether a turn is due: something has come, or it is time."""
+        if self._more or now >= self._look_again or now >= self.next_deadline(now):
+            return True
+        intake, outlet = self.intake.descriptors, self.outlet.descriptors
+        return any(fd in intake or fd in outlet for fd in ready)
 
     def turn(
         self,
@@ -74,6 +92,7 @@ class News:
         called = self.intake.look(ready) and self._take(now, out, calls_flow, is_called)
         self._interrupted = called and not self._interrupted
         if self._interrupted:
+            self._more = True
             return True
         due = self.core.next_deadline()
         if due is not None and now >= due:
@@ -84,6 +103,8 @@ class News:
         self.outlet.look_after(now)
         self.intake.look_after(now)
         self._tell_changes(now)
+        self._more, self._look_again = more, now + _LOOK_AGAIN
+        self._asked = -math.inf
         self._traffic.publishers = self.intake.publishers()
         self._traffic.subscribers = self.outlet.subscribers()
         return more
@@ -121,9 +142,17 @@ class News:
             now = clock()
         return False
 
-    def next_deadline(self) -> float | None:
-        """When a turn is due though nothing has come."""
-        return self.core.next_deadline()
+    def next_deadline(self, now: float) -> float:
+        """When a turn is due though nothing has come, or when to ask again.
+
+        To find out takes longer than a call needs, so what was found counts for a moment.
+        """
+        if now - self._asked > _FRESH:
+            due = self.core.next_deadline()
+            self._asked = now
+            self._due = math.inf if due is None else due
+            return self._due
+        return min(self._due, self._asked + _FRESH)
 
     def part(self) -> Leaving:
         """Close, except those who have not read all."""

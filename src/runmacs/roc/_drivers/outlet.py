@@ -53,6 +53,9 @@ Change = tuple[bytes, bool]
 class Outlet(Protocol):
     """What the broker's loop needs of the subscribers' side."""
 
+    descriptors: set[int]
+    """Of its sockets: when none of them is ready, nothing has come."""
+
     def bind(self, endpoints: Endpoints) -> None:
         """Listen at the generalXPUB address. Raises OSError or zmq.ZMQError."""
 
@@ -300,6 +303,7 @@ class ZmqOutlet:
         self._socket: zmq.Socket[Any] = ctx.socket(zmq.XPUB)
         tune(self._socket, endpoints)
         self._fd = descriptor(self._socket)
+        self.descriptors = {self._fd}
         poller.add(self._fd)
         self._poller = poller
         self._traffic = traffic

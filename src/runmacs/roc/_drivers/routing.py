@@ -147,9 +147,11 @@ class Routing:
         try:
             while not self._stopping:
                 busy = self._take_calls(ready)
-                flowing = clock() - self._called < _CALLS_FLOW
-                busy |= self.news.turn(ready, flowing, self._is_called)
                 now = clock()
+                if self.news.concerned(ready, now):
+                    flowing = now - self._called < _CALLS_FLOW
+                    busy |= self.news.turn(ready, flowing, self._is_called)
+                    now = clock()
                 timeout = 0.0 if busy else self._timeout(now)
                 self._stood_still(self._still.waiting(now, timeout))
                 ready = self._poller.wait(timeout)
@@ -182,10 +184,10 @@ class Routing:
 
     def _timeout(self, now: float) -> float:
         timeout = Standstill.SETTLE if self._still.age else _TURN
-        for due in (self.core.next_deadline(), self.news.next_deadline()):
-            if due is not None:
-                timeout = min(timeout, max(0.001, due - now))
-        return timeout
+        due = self.core.next_deadline()
+        if due is not None:
+            timeout = min(timeout, max(0.001, due - now))
+        return min(timeout, max(0.001, self.news.next_deadline(now) - now))
 
     def _is_called(self) -> bool:
         """Whether there are calls now."""
@@ -193,26 +195,32 @@ class Routing:
 
     def _take_calls(self, ready: list[int]) -> bool:
         """Route what has come; True if there may be more."""
-        core = self.core
         inbox: list[list[Any]] = []
         more = self.front.collect(ready, inbox)
-        looked = now = clock()
+        now = clock()
+        self._stood_still(self._still.waiting(now, 0.0))
         if inbox:
             self._called = now
-        self._stood_still(self._still.waiting(now, 0.0))
+            now = self._route(inbox, now)
+        more |= self.front.flush()
+        if not more and self._still.age and self._still.drained(now):
+            self.core.handle(Drained(), now)
+        return self._tick(now) or more
+
+    def _route(self, inbox: list[list[Any]], now: float) -> float:
+        """Route messages, of which the first was collected at ``now``; returns the time."""
+        on_frames, threshold = self.core.on_frames, Standstill.THRESHOLD
         out: list[Effect] = []
+        looked = now
         for frames in inbox:
             now = clock()
-            if now - looked > Standstill.THRESHOLD:
+            if now - looked > threshold:
                 # What was collected waited while this loop stood still in the midst of it.
                 self._stood_still(self._still.waiting(now, 0.0))
             looked = now
-            core.on_frames(frames, now, out)
+            on_frames(frames, now, out)
         self._carry_out(out, now)
-        more |= self.front.flush()
-        if not more and self._still.age and self._still.drained(now):
-            core.handle(Drained(), now)
-        return self._tick(now) or more
+        return now
 
     def _tick(self, now: float) -> bool:
         """Do what is due, and see who has gone; True if anything was sent."""
@@ -229,16 +237,22 @@ class Routing:
         return self.front.flush()
 
     def _carry_out(self, out: list[Effect], now: float) -> None:
+        send_all = self.front.send_all
         while out:
             effects, out[:] = out[:], []
-            for effect in effects:
-                if isinstance(effect, Asked):
-                    answer = self._answer(effect.frames)
-                    effect = [effect.client, b"", b"MDPC01", effect.name, *answer]
-                if isinstance(effect, list) and (code := self.front.send(effect)):
-                    if code != errno.EHOSTUNREACH:
-                        self.core.counters.dropped_peer_full += 1
-                    out += self.core.handle(Unreachable(effect), now)
+            position, count = 0, len(effects)
+            while (position := send_all(effects, position)) < count:
+                self._carry_out_one(effects[position], now, out)
+                position += 1
+
+    def _carry_out_one(self, effect: Effect, now: float, out: list[Effect]) -> None:
+        if isinstance(effect, Asked):
+            answer = self._answer(effect.frames)
+            effect = [effect.client, b"", b"MDPC01", effect.name, *answer]
+        if isinstance(effect, list) and (code := self.front.send(effect)):
+            if code != errno.EHOSTUNREACH:
+                self.core.counters.dropped_peer_full += 1
+            out += self.core.handle(Unreachable(effect), now)
 
     # ---- after a fork
 

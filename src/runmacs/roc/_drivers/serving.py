@@ -8,6 +8,9 @@ Who owns what:
   flow, and when a call outlasts that, reads and beats in the serving thread's stead until
   the call ends: heartbeats go on, ping and cancel are answered.
 * Socket and core are used with the lock only; methods run without it.
+* A reply may wait for the next one, so that several leave together, while what is called next
+  is a method that was quick the last time; and no longer than `_HOLD`, or for half of what the
+  broker hands out at a time.
 """
 
 from __future__ import annotations
@@ -25,6 +28,7 @@ from ..core.effects import Effect, Greeted, Refused, Reopen
 from ..core.liveness import Standstill
 from ..core.worker import Task, WorkerCore
 from ..endpoints import Endpoints
+from ..wire.jsonrpc import Request
 from ..wire.values import Buffer
 from .clock import now as clock
 from .coroutines import Coroutines
@@ -41,6 +45,11 @@ _TICK = 0.01
 _IDLE_TICKS = 10
 _TURN = 0.25
 _LINGER = 1.0
+_QUICK = 0.0002
+"""Seconds that a method takes at most for which a reply may wait."""
+
+_HOLD = 0.001
+_METHODS_KEPT = 1000
 _GRACE = 5.0
 """Seconds that a running method has to end by itself after SIGTERM or stop()."""
 
@@ -75,6 +84,9 @@ class Serving:
         self._lock = threading.Lock()
         self._still = Standstill()
         self._calls = 0
+        self._quick: dict[str, bool] = {}
+        self._held = 0
+        self._held_since = 0.0
         self._busy = False
         self._in_main = False
         self._grace = _GRACE
@@ -124,10 +136,8 @@ class Serving:
             if self._state != self._reported:
                 self._report()
             if task is not None:
-                self._execute(task)
-                ready = self._gate.wait(0.0)  # what came meanwhile may be a withdrawal
-                continue
-            ready = self._gate.wait(timeout) if timeout else []
+                timeout = self._execute(task)
+            ready = self._gate.wait(timeout) if timeout or task is not None else []
             if self._wake_serving.fd in ready:
                 self._wake_serving.clear()
 
@@ -145,23 +155,48 @@ class Serving:
             self._busy = False
             self._wake_standby.wake()
 
-    def _execute(self, task: Task) -> None:
+    def _execute(self, task: Task) -> float:
+        """Returns for how long there is nothing to do."""
         self._calls += 1
         self._busy = True
         if self._parked:
             self._alarm.set()
+        begun = clock()
         try:
             frames = self._serve_task(task)
         finally:
             self._busy = False
             if self._standing_in:
                 self._wake_standby.wake()
-        if frames is None:
-            return
         out: list[Effect] = []
         with self._lock:
-            self.core.finish(task, frames, out)
-            self._carry_out(out)
+            if frames is not None:
+                self._note_duration(task, begun)
+                self.core.finish(task, frames, out)
+                self._carry_out(out, self._may_hold())
+            # What has come meanwhile may be a withdrawal of what is next.
+            return self._plan(0.0 if self.core.queued else None)
+
+    def _note_duration(self, task: Task, begun: float) -> None:
+        first = task.body.items[0]
+        if isinstance(first, Request):
+            if len(self._quick) >= _METHODS_KEPT:
+                self._quick.clear()
+            self._quick[first.method] = clock() - begun < _QUICK
+
+    def _may_hold(self) -> bool:
+        """Whether a reply may wait for the next one."""
+        if not self._quick.get(self.core.next_method(), False):
+            self._held = 0
+            return False
+        now = clock()
+        if not self._held:
+            self._held_since = now
+        self._held += 1
+        if 2 * self._held >= self.core.properties.prefetch or now - self._held_since > _HOLD:
+            self._held = 0
+            return False
+        return True
 
     def _serve_task(self, task: Task) -> Sequence[Buffer] | None:
         """The reply; None if the server's stop struck where nobody can say what was done.
@@ -280,6 +315,7 @@ class Serving:
     # ---- the socket; all of this with the lock
 
     def _open(self) -> None:
+        self._held = 0
         self._link = open_link(self._context, self.endpoints)
         self._gate = Gate(*self._link.fds, self._wake_serving.fd)
         out: list[Effect] = []
@@ -289,6 +325,8 @@ class Serving:
     def _plan(self, timeout: float | None) -> float:
         """How long to wait now, noted so that a standstill can be told from a wait."""
         now = clock()
+        if self._held and timeout is None:
+            self._let_go()
         if self._link.readable():
             # A send may have swallowed the descriptor's edge: no wait before this is read.
             timeout = 0.0
@@ -298,6 +336,10 @@ class Serving:
             timeout = turn if due is None else max(0.0, min(turn, due - now))
         self._stood_still(self._still.waiting(now, timeout))
         return timeout
+
+    def _let_go(self) -> None:
+        self._held = 0
+        self._link.flush()
 
     def _stood_still(self, seconds: float) -> None:
         if seconds:
@@ -329,11 +371,11 @@ class Serving:
         if self.core.state == "joining":
             self._telling.unanswered(now - self._begun)
 
-    def _carry_out(self, out: list[Effect]) -> None:
+    def _carry_out(self, out: list[Effect], hold: bool = False) -> None:
         effects, out[:] = out[:], []
         for effect in effects:
             if isinstance(effect, list):
-                if not self._link.send(effect):
+                if not self._link.send(effect, hold):
                     self.core.unsent(clock())
                     break
             elif isinstance(effect, Reopen):
@@ -396,7 +438,7 @@ class _Inherited(Serving):
             " not by this one. A forked child that is done ends itself with os._exit()."
         )
 
-    def _carry_out(self, out: list[Effect]) -> None:
+    def _carry_out(self, out: list[Effect], hold: bool = False) -> None:
         self.check_owner()
 
     def stop(self, grace: float = _GRACE) -> None:

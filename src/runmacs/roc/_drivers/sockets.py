@@ -181,8 +181,8 @@ class ZmqLink:
         self._address = address or endpoints.rocBroker
         socket.connect(self._address)
 
-    def send(self, frames: Sequence[Any]) -> bool:
-        """Send a message; False when there is no connection to take it."""
+    def send(self, frames: Sequence[Any], hold: bool = False) -> bool:
+        """Send a message; False when there is no connection to take it. Nothing is held."""
         self._quiet = False
         try:
             send(self.socket, frames)
@@ -195,6 +195,9 @@ class ZmqLink:
     def send_all(self, messages: Sequence[Sequence[bytes]]) -> bool:
         """Send messages; False when there is no connection to take them all."""
         return all(self.send(frames) for frames in messages)
+
+    def flush(self) -> None:
+        """libzmq sends by itself."""
 
     queued = 0
     """Bytes that wait to be sent: libzmq does not tell."""

@@ -20,48 +20,48 @@ Rules:
 from __future__ import annotations
 
 import contextlib
-import errno
+import select
 import socket
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from ..endpoints import Endpoints
 from ..wire import zmtp
 from ..wire.mdp import MESSAGE_LIMIT
 from ..wire.memory import Memory
-from ..wire.zmtp import Decoder, Frame, Passage, Unsound
+from ..wire.zmtp import Frame, Passage, Unsound
 from .clock import now as clock
 from .dialing import NOT_CONNECTED, Dialer
 from .forking import register
 from .gates import Signal
+from .native import Inbox, Outbox
 
 __all__ = ["Connection", "StreamLink"]
 
 _CHUNK = 64 * 1024
-_LARGE_CHUNK = 1024 * 1024
-_PARTS = 64
-_SMALL = 4 * 1024
 _PONGS = 64 * 1024
+_HELD = 16 * 1024
+"""Bytes that wait for more to go with them; a frame that somebody may change has more."""
+
 _DRAIN = 16
 _AGAIN = (BlockingIOError, InterruptedError)
-_SENDS_PARTS = hasattr(socket.socket, "sendmsg")
 
 
 class Connection:
     """One ZMTP connection over a connected, or connecting, socket.
 
+    ``naming``, given the peer's identity, says what stands in front of its messages.
+
     Attributes:
         fd: the socket's descriptor.
-        rid: a routing id, for whoever has many connections.
-        got: bytes that the last read has brought.
-        queued: bytes that wait to be sent.
-        more: whether the last read may have left something to read.
+        rid: what stands in front of its messages: a routing id, for whoever has many
+            connections.
+        inbox, outbox: what comes, and what waits to be sent.
         closed: whether `close` was called.
     """
 
-    __slots__ = ("_memory", "_out", "_shut", "_sock", "closed", "decoder", "fd", "got",
-                 "more", "queued", "rid")  # fmt: skip
+    __slots__ = ("_shut", "_sock", "closed", "fd", "inbox", "outbox")
 
     def __init__(
         self,
@@ -70,24 +70,39 @@ class Connection:
         peers: Sequence[bytes],
         memory: Memory,
         limit: int = MESSAGE_LIMIT + _CHUNK,
+        naming: Callable[[bytes], bytes] | None = None,
     ) -> None:
         self._sock = sock
-        self._memory = memory
         self.fd = sock.fileno()
-        self.rid = b""
-        self.decoder = Decoder(limit, peers, memory)
+        self.inbox = Inbox(limit, peers, memory, naming)
+        self.outbox = Outbox(memory)
         self.closed = False
-        self.more = False
-        self.got = 0
-        self.queued = 0
         self._shut = False
-        self._out: deque[Frame] = deque()
-        self._append(zmtp.GREETING + zmtp.ready(own_type))
+        self.outbox.put_encoded(zmtp.GREETING + zmtp.ready(own_type))
 
     @property
     def up(self) -> bool:
         """Whether messages may be exchanged."""
-        return self.decoder.up
+        return self.inbox.up
+
+    @property
+    def rid(self) -> bytes:
+        return self.inbox.head or b""
+
+    @property
+    def got(self) -> int:
+        """Bytes that the last read has brought."""
+        return self.inbox.got
+
+    @property
+    def more(self) -> bool:
+        """Whether the last read may have left something to read."""
+        return self.inbox.more
+
+    @property
+    def queued(self) -> int:
+        """Bytes that wait to be sent."""
+        return self.outbox.queued
 
     # ---- reading
 
@@ -98,74 +113,32 @@ class Connection:
         Raises:
             Unsound, OSError: the connection has ended, or must.
         """
-        decoder = self.decoder
-        space = decoder.space()
-        try:
-            if space is not None:
-                return decoder.received(self._read_into(space))
-            data = self._sock.recv(size)
-        except _AGAIN:
-            self.more = False
-            self.got = 0
-            return []
-        if not data:
-            raise _closed_by_peer()
-        self.got = len(data)
-        self.more = self.got == size
-        messages = decoder.feed(data, passage)
-        if decoder.pings:
-            self._answer_pings(decoder.pings)
+        inbox = self.inbox
+        messages = inbox.receive(self._sock, size, passage)
+        if inbox.pings:
+            self._answer_pings(inbox.pings)
         return messages
-
-    def _read_into(self, space: memoryview) -> int:
-        with space, space[:_LARGE_CHUNK] as chunk:
-            count = self._sock.recv_into(chunk)
-        if not count:
-            raise _closed_by_peer()
-        self.got = count
-        self.more = True
-        return count
 
     def _answer_pings(self, pings: list[bytes]) -> None:
         """Unless much is on its way already, which tells as much."""
         for ping in pings:
-            if self.queued < _PONGS:
-                self._append(zmtp.pong_for(ping))
+            if self.outbox.queued < _PONGS:
+                self.outbox.put_encoded(zmtp.pong_for(ping))
         pings.clear()
 
     # ---- sending
 
     def put(self, frames: Sequence[Any]) -> int:
-        """Queue a message; `flush` sends it. Returns of how many parts it is."""
-        parts = zmtp.encode(frames)
-        for part in parts:
-            self._append(part)
-        return len(parts)
+        """Queue a message; `flush` sends it. Returns of how many new parts it is."""
+        return self.outbox.put(frames)
 
     def put_encoded(self, data: Frame) -> None:
-        """Queue bytes of whole messages, or of parts in order. Small ones are joined: what
-        waits for somebody slow is not counted in messages.
-        """
-        out = self._out
-        if out and len(data) < _SMALL:
-            before = out[-1]
-            if len(before) < _SMALL and type(before) is bytes:
-                out[-1] = b"".join((before, data))
-                self.queued += len(data)
-                return
-        self._append(data)
-
-    def _append(self, part: Frame) -> None:
-        self._out.append(part)
-        self.queued += len(part)
+        """Queue bytes of whole messages, or of parts in order."""
+        self.outbox.put_encoded(data)
 
     def own(self, count: int) -> None:
         """Copy what waits of the last parts, so many, out of memory that is somebody's."""
-        out = self._out
-        for index in range(len(out) - min(count, len(out)), len(out)):
-            part = out[index]
-            if isinstance(part, memoryview):
-                out[index] = self._memory.copy(part)
+        self.outbox.own(count)
 
     def flush(self) -> bool:
         """Send what is queued, as far as the system takes it; True when all is sent.
@@ -173,28 +146,7 @@ class Connection:
         Raises:
             OSError: the connection has ended.
         """
-        out = self._out
-        try:
-            while out:
-                if len(out) == 1 or not _SENDS_PARTS:
-                    sent = self._sock.send(out[0])
-                else:
-                    sent = self._sock.sendmsg([out[i] for i in range(min(len(out), _PARTS))])
-                self._forget(sent)
-        except _AGAIN:
-            return False
-        return True
-
-    def _forget(self, sent: int) -> None:
-        self.queued -= sent
-        out = self._out
-        while sent:
-            first = out[0]
-            if sent < len(first):
-                out[0] = memoryview(first)[sent:]
-                return
-            sent -= len(first)
-            out.popleft()
+        return self.outbox.flush(self._sock)
 
     def connect_error(self) -> int:
         """The error that a connection attempt ended with; 0 for none."""
@@ -228,9 +180,8 @@ class Connection:
         """Send what is queued, and wait until the peer has it all: it closes in turn."""
         end = clock() + seconds
         with contextlib.suppress(OSError):
-            while self._out:
-                self._sock.settimeout(_until(end))
-                self._forget(self._sock.send(self._out[0]))
+            while not self.flush():
+                _wait_for_room(self._sock, _until(end))
             self._sock.shutdown(socket.SHUT_WR)
             while True:
                 self._sock.settimeout(_until(end))
@@ -248,14 +199,19 @@ class Connection:
     def give_up(self) -> None:
         """In a forked child: close this copy; the parent's goes on."""
         self.closed = True
-        self._out.clear()
-        self.queued = 0
+        self.outbox.clear()
         with contextlib.suppress(OSError):
             self._sock.close()
 
 
-def _closed_by_peer() -> ConnectionResetError:
-    return ConnectionResetError(errno.ECONNRESET, "closed by the peer")
+def _wait_for_room(sock: socket.socket, seconds: float) -> None:
+    """Wait until the system takes more of what is to be sent."""
+    if hasattr(select, "poll"):
+        poll = select.poll()
+        poll.register(sock, select.POLLOUT)
+        poll.poll(seconds * 1000)
+    else:
+        select.select((), (sock,), (), seconds)
 
 
 def _until(end: float) -> float:
@@ -303,17 +259,27 @@ class StreamLink:
 
     # ---- messages
 
-    def send(self, frames: Sequence[Any]) -> bool:
-        """Send a message; False when there is no connection to take it."""
+    def send(self, frames: Sequence[Any], hold: bool = False) -> bool:
+        """Send a message; False when there is no connection to take it.
+
+        One that may be held, and is small, goes with the next that may not, or with `flush`.
+        """
         connection = self._connection
         if connection is None or not self._up:
             return False
         parts = connection.put(frames)
+        if hold and connection.queued < _HELD:
+            return True
         if not self._flush(connection):
             return False
         if connection.queued:
             connection.own(parts)
         return True
+
+    def flush(self) -> None:
+        """Let go what was held."""
+        if self._connection is not None and self._connection.queued:
+            self._flush(self._connection)
 
     def send_all(self, messages: Sequence[Sequence[bytes]]) -> bool:
         """Send messages whose frames do not change; False when there is no connection."""

@@ -106,8 +106,15 @@ class Service:
         if len(self.serving) == 1:
             worker = self.serving[0]
             return worker if worker.credit > 0 and not worker.stalled else None
-        able = [worker for worker in self.serving if worker.credit > 0 and not worker.stalled]
-        return min(able, key=lambda worker: (-worker.credit, worker.used), default=None)
+        best = None
+        for worker in self.serving:
+            if (
+                worker.credit > 0
+                and not worker.stalled
+                and (best is None or (worker.credit, best.used) > (best.credit, worker.used))
+            ):
+                best = worker
+        return best
 
 
 class Registry:

@@ -251,6 +251,11 @@ class WorkerCore:
 
     # ---- execution
 
+    @property
+    def queued(self) -> int:
+        """Requests that have not begun."""
+        return self._queued
+
     def take(self, now: float, out: list[Effect]) -> Task | None:
         """The next request to begin, whose turn and time it is; None when there is none.
 
@@ -279,6 +284,14 @@ class WorkerCore:
             del self._ready[sender]
         self._queued -= 1
         return task
+
+    def next_method(self) -> str:
+        """What the next request to begin calls; empty if there is none, or it is no plain one."""
+        if self._control or not self._ready:
+            return ""
+        body = next(iter(self._ready.values()))[0].body
+        first = body.items[0]
+        return first.method if isinstance(first, Request) and not body.batch else ""
 
     def take_control(self) -> Task | None:
         """The next request of the control lane, for whoever serves it beside a running method."""

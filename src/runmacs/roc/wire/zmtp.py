@@ -10,7 +10,8 @@ sockets from its own::
 
 Rules:
 
-* `Decoder` is total: any bytes give messages, or `Unsound` once and for all.
+* `Decoder` is total: any bytes give messages, or `Unsound` once and for all. Its halves are
+  `Frames`, which the C extension has as well, and `Handshake`.
 * Sizes are checked when they are announced. Memory grows with what arrives, not with what
   is announced: to at most the double of it, and a MiB.
 * A body of up to 64 KiB is bytes; a larger one is received in place, and is a read-only
@@ -21,8 +22,8 @@ Source: ZeroMQ RFC 23/ZMTP.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import TypeAlias
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, TypeAlias
 
 from .memory import Memory
 
@@ -30,6 +31,8 @@ __all__ = [
     "GREETING",
     "Decoder",
     "Frame",
+    "Frames",
+    "Handshake",
     "Passage",
     "Unsound",
     "encode",
@@ -118,16 +121,14 @@ class Passage:
         self.ends: list[int] = []
 
 
-class Decoder:
-    """Bytes in, messages out; the greeting and READY first.
-
-    ``limit`` is what a message may have, each of its frames but the last counted with 64
-    bytes more; ``peers`` are the socket types that may be at the other end.
+class Frames:
+    """Bytes in, messages out; whoever inherits it obeys commands. `_native` has it in C.
 
     Attributes:
+        limit: bytes that a message may have, each of its frames but the last counted with 64
+            more.
+        head: what stands in front of each message that is returned; None for nothing.
         up: whether the handshake is done.
-        socket_type, identity: what the peer's READY said.
-        pings: the data of PING commands to be answered; taken out by the owner.
     """
 
     IN_PLACE = 64 * 1024
@@ -136,23 +137,30 @@ class Decoder:
     FIRST = 1024 * 1024
     """Bytes that are allocated for a large frame before it has come any further."""
 
-    def __init__(self, limit: int, peers: Iterable[bytes], memory: Memory | None = None) -> None:
+    def __init__(self, limit: int, memory: Memory) -> None:
         self.limit = limit
+        self.head: bytes | None = None
         self.up = False
-        self.socket_type = b""
-        self.identity = b""
-        self.pings: list[bytes] = []
-        self._peers = frozenset(peers)
-        self._memory = memory or Memory()
+        self._memory = memory
         self._verdict = ""
         self._greeted = False
         self._rest = b""
-        self._frames: list[Frame] = []
+        self._frames: list[Frame] | None = None
         self._size = 0
         self._large: bytearray | None = None
         self._announced = 0
         self._filled = 0
         self._more = 0
+
+    # ---- what whoever inherits it adds
+
+    def _greet(self, data: bytes) -> int:
+        """How many bytes of the data the greeting is; 0 while it is not whole."""
+        raise NotImplementedError
+
+    def _on_command(self, body: bytes) -> None:
+        """Obey a command."""
+        raise NotImplementedError
 
     # ---- where bytes go
 
@@ -201,19 +209,17 @@ class Decoder:
             if self._rest:
                 data = self._rest + data
                 self._rest = b""
-            return self._parse(data, passage) if self._greeted else self._greet(data, passage)
+            if not self._greeted:
+                size = self._greet(data)
+                if not size:
+                    self._rest = data
+                    return []
+                self._greeted = True
+                data = data[size:]
+            return self._parse(data, passage)
         except Unsound as unsound:
             self._verdict = str(unsound)
             raise
-
-    def _greet(self, data: bytes, passage: Passage) -> list[list[Frame]]:
-        _check_signature(data)
-        if len(data) < _GREETING_SIZE:
-            self._rest = data
-            return []
-        _check_mechanism(data[12:32])
-        self._greeted = True
-        return self._parse(data[_GREETING_SIZE:], passage)
 
     # ---- frames
 
@@ -222,7 +228,8 @@ class Decoder:
         passage.data = data
         ends = passage.ends
         frames, total = self._frames, self._size
-        begun_before = bool(frames)
+        begun_before = frames is not None
+        head = self._front()
         limit = self.limit if self.up else -1
         position, end = 0, len(data)
         last = end - 2
@@ -240,29 +247,33 @@ class Decoder:
                     position = stop
                     break
                 limit = self.limit if self.up else -1
+                head = self._front()
             position = stop
             if body is None:
                 # A command: what comes now is not back to back with what came before.
-                passage.start, begun_before = stop, bool(frames)
+                passage.start, begun_before = stop, frames is not None
                 ends.clear()
-            elif flags & _MORE:
+                continue
+            if frames is None:
+                frames = [*head, body]
+            else:
                 frames.append(body)
+            if flags & _MORE:
                 total += len(body) + _FRAME_COST
                 if total > limit:
                     raise self._too_large()
-            elif frames:
-                frames.append(body)
+            else:
                 messages.append(frames)
                 ends.append(stop)
-                frames, total = [], 0
-            else:
-                messages.append([body])
-                ends.append(stop)
+                frames, total = None, 0
         self._frames, self._size = frames, total
         self._rest = data[position:]
         if begun_before and ends:
             passage.start = ends.pop(0)
         return messages
+
+    def _front(self) -> tuple[bytes, ...]:
+        return () if self.head is None else (self.head,)
 
     def _parse_other(self, data: bytes, position: int) -> tuple[int, Frame | None]:
         """A frame that is no short one of a message: where it ends, and its body.
@@ -321,18 +332,16 @@ class Decoder:
         self._large[: len(beginning)] = beginning
 
     def _take(self, body: Frame, more: int, messages: list[list[Frame]]) -> None:
+        if self._frames is None:
+            self._frames = [*self._front()]
+        self._frames.append(body)
         if more:
-            self._frames.append(body)
             self._size += len(body) + _FRAME_COST
             if self._size > self.limit:
                 raise self._too_large()
-        elif self._frames:
-            self._frames.append(body)
-            messages.append(self._frames)
-            self._frames = []
-            self._size = 0
         else:
-            messages.append([body])
+            messages.append(self._frames)
+            self._frames, self._size = None, 0
 
     def _too_large(self) -> Unsound:
         return Unsound(f"a message over the limit of {self.limit} bytes")
@@ -342,7 +351,42 @@ class Decoder:
         self._verdict = f"no memory for a frame of {self._announced} bytes"
         return Unsound(self._verdict)
 
-    # ---- commands
+
+class Handshake:
+    """Adds the greeting and the commands to `Frames`, whichever they are.
+
+    ``peers`` are the socket types that may be at the other end. ``naming``, given the peer's
+    identity, says what shall stand in front of its messages; it may find the peer `Unsound`.
+
+    Attributes:
+        socket_type, identity: what the peer's READY said.
+        pings: the data of PING commands to be answered; taken out by the owner.
+    """
+
+    up: bool
+    head: bytes | None
+
+    def __init__(
+        self,
+        limit: int,
+        peers: Iterable[bytes],
+        memory: Memory | None = None,
+        naming: Callable[[bytes], bytes] | None = None,
+    ) -> None:
+        frames: Any = super().__init__
+        frames(limit, memory or Memory())
+        self.socket_type = b""
+        self.identity = b""
+        self.pings: list[bytes] = []
+        self._peers = frozenset(peers)
+        self._naming = naming
+
+    def _greet(self, data: bytes) -> int:
+        _check_signature(data)
+        if len(data) < _GREETING_SIZE:
+            return 0
+        _check_mechanism(data[12:32])
+        return _GREETING_SIZE
 
     def _on_command(self, body: bytes) -> None:
         name = body[1 : 1 + body[0]] if body else b""
@@ -364,7 +408,13 @@ class Decoder:
             raise Unsound(f"a {self.socket_type.decode(errors='backslashreplace')} socket")
         if len(self.identity) > 255:
             raise Unsound("an identity of over 255 bytes")
+        if self._naming is not None:
+            self.head = self._naming(self.identity)
         self.up = True
+
+
+class Decoder(Handshake, Frames):
+    """Bytes in, messages out; the greeting and READY first."""
 
 
 def _check_signature(data: bytes) -> None:
