@@ -39,8 +39,10 @@ class BrokerMonitor:
         clock: Callable[[], float],
         traffic: Traffic,
         logs: LogKeeper,
+        implementation: str = "Python",
     ) -> None:
         self._logs = logs
+        self._implementation = implementation
         self._core = core
         self._news = news
         self._traffic = traffic
@@ -62,10 +64,12 @@ class BrokerMonitor:
     def stats(self) -> dict[str, Any]:
         """Counters since the start: what was routed, dropped, refused, expired.
 
-        And how many ``publishers`` and ``subscribers`` are connected now.
+        And how many ``publishers`` and ``subscribers`` are connected now, and in which
+        ``implementation`` its hot paths run: C or Python.
         """
         return {
             "broker": self._core.broker_id,
+            "implementation": self._implementation,
             "uptime": self._clock() - self._started,
             **self._core.snapshot()["counters"],
             **asdict(self._traffic),
