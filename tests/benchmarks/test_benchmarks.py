@@ -1,4 +1,4 @@
-"""The benchmarks work: all that can run here runs, and what cannot is named. Times do not matter."""
+"""The benchmarks work: what can run here runs, what cannot is named. Times do not matter."""
 
 from __future__ import annotations
 
