@@ -16,6 +16,7 @@ from runmacs.roc.core import broker as broker_module
 from runmacs.roc.core import withdrawal as withdrawal_module
 from runmacs.roc.core.broker import BrokerCore
 from runmacs.roc.core.caller import CallerCore
+from runmacs.roc.core.effects import Effect
 from runmacs.roc.core.liveness import Standstill, Transit
 from runmacs.roc.core.recalls import Recalls
 from runmacs.roc.core.registry import Registry
@@ -92,14 +93,11 @@ def withdrawn_calls_stay_queued(patch: pytest.MonkeyPatch) -> None:
 def withdrawn_calls_stay_at_the_server(patch: pytest.MonkeyPatch) -> None:
     """A server says that a call is withdrawn, and begins it none the less."""
 
-    def take_out(self: WorkerCore, call: str) -> Task | None:
-        for tasks in self._ready.values():
-            for task in tasks:
-                if task.body.carries(call):
-                    return task
-        return None
+    def withdraw(self: WorkerCore, call: str, out: list[Effect]) -> str:
+        waiting = [task for tasks in self._ready.values() for task in tasks]
+        return "withdrawn" if any(task.body.carries(call) for task in waiting) else "unknown"
 
-    patch.setattr(WorkerCore, "_take_out", take_out)
+    patch.setattr(WorkerCore, "_withdraw_unbegun", withdraw)
 
 
 def client_resends(patch: pytest.MonkeyPatch) -> None:

@@ -165,7 +165,7 @@ class WaitingCalls:
     def withdraw(self, call: WaitingCall, call_id: str) -> bool:
         """Take a request out of a call, and the call out when it was the last; whether it was."""
         self._clients[call.client].by_id.pop(call_id, None)
-        if call.drop(call_id):
+        if call.body.batch and call.drop(call_id):
             return False
         self.remove(call)
         return True
