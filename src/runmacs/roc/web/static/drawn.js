@@ -38,7 +38,7 @@ export function Plot({ series, data, time = true, height: given = 260, span = 0 
       width: box.clientWidth || 300, height, cursor: { drag: { x: true, y: false } }, scales: { x: { time } },
       axes: [{ ...axis, size: 46 * large, ...(time ? { values: TIMES, space: 85 * large } : {}) }, ...axes],
       // The legend tells what is under the pointer, else the newest.
-      series: [{ label: time ? "at" : "index", value: (self, at) => (at === null ? "newest" : time ? clock(at) : at) }, ...series.map(({ label, unit = "" }, at) => ({
+      series: [{ label: time ? "at" : "index", value: (self, at) => (at === null ? (time ? "newest" : "last") : time ? clock(at) : at) }, ...series.map(({ label, unit = "" }, at) => ({
         label, scale: `y${unit}`, stroke: colour(at), width: 1.75 * large, spanGaps: true, points: { show: data[0].length < 40 },
         value: (self, value, index, row) => `${shown(row === null ? newest(self.data[index]) : value ?? "–")} ${unit}` }))],
     };
