@@ -76,6 +76,8 @@ def test_hostile_text_is_only_text(page: Any, lab: Lab) -> None:
     assert "\\u202e" in page.locator(".row", has_text="<img src=x").last.inner_text()
     page.goto(lab.url + "status")
     page.locator("td", has_text="<img src=x").wait_for()
+    page.locator(".tree button", has_text="title='caught'").click()
+    page.locator(".u-legend", has_text="<img src=x").wait_for()
     assert page.locator("main img").count() == 0
     assert page.title() == "Status · ROC"
 

@@ -28,12 +28,12 @@ function Token() {
 
 function App() {
   const store = useStore();
-  const { page, search } = useRoute();
+  const { page, rest, search } = useRoute();
   const [, title, Page, topics] = PAGES.find(([name]) => name === page) ?? PAGES[0];
   useEffect(() => {
     document.title = `${title} · ROC`;
-    follow(...topics);
-  }, [page]);
+    follow(...(page === "objects" && !rest ? [] : topics));
+  }, [page, rest === ""]);
   const broker = store.overview?.broker;
   const waiting = store.connected ? broker?.waiting : store.reason;
   const state = store.needsToken ? "locked" : waiting ? "waiting" : "live";

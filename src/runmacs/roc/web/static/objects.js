@@ -190,7 +190,7 @@ const Live = ({ on, toggle }) => html`<button type="button" aria-pressed=${Boole
   title="again and again, until it is pressed again">Live</button>`;
 
 // A text as the value that an annotation asks for; JSON where it says nothing.
-export function parsed(text, annotation = "", name = "the value") {
+function parsed(text, annotation = "", name = "the value") {
   const kind = (annotation ?? "").replace(/\s*\|\s*None$/, "");
   const refuse = (wanted) => { throw { message: `${name} takes ${wanted}; nothing was sent.`, data: { executed: false } }; };
   if (text === "None" || text === "null") return null;
