@@ -15,7 +15,8 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check \
 	$(if $(CONSTRAINTS),--constraint $(CONSTRAINTS))
 NEWEST := .venv-newest
 # What the installation is made from; __init__.py has the version.
-INSTALLED := pyproject.toml src/runmacs/roc/__init__.py $(CONSTRAINTS)
+INSTALLED := pyproject.toml setup.py src/runmacs/roc/__init__.py $(CONSTRAINTS) \
+	$(wildcard src/runmacs/roc/_c/*)
 MADE := $(VENV)/.made-with-$(subst /,_,$(PYTHON))
 
 .PHONY: help demo test check format bench constraints clean
@@ -56,7 +57,7 @@ constraints: ## Renew constraints.txt: what is newest today for the oldest Pytho
 	@rm -rf $(NEWEST)
 
 clean: ## Remove .venv and all that was built
-	@rm -rf $(VENV) $(VENV)-bench build dist src/*.egg-info
+	@rm -rf $(VENV) $(VENV)-bench build dist src/*.egg-info src/runmacs/roc/_native*.so
 	@rm -rf .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
 	@find . -name __pycache__ -prune -exec rm -rf {} +
 

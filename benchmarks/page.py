@@ -93,7 +93,7 @@ def _machine(about: dict[str, Any]) -> str:
 
 
 def _bars(bars: list[dict[str, Any]]) -> str:
-    text = _row("bar", "") + "|---|---|\n"
+    text = _row("bar", "verdict") + "|---|---|\n"
     for bar in bars:
         text += _row(told(bar), bar["verdict"])
     return text

@@ -18,6 +18,12 @@ __all__ = ["PLOTS", "draw"]
 
 _OURS, _FLOOR, _OTHER = "#1b6ca8", "#9a9a9a", "#d9a05b"
 _FLOORS = {"pyzmq, direct", "zmq_proxy", "C broker", "roc over the C broker"}
+_COLORS = {
+    "roc, pure Python": "#7fb3d9", "roc over the C broker": "#7fb3d9", "C broker": "#333333",
+    "zmq_proxy": "#777777", "pyzmq, direct": "#b0b0b0", "Pyro5 direct": "#d1495b",
+    "Pyro5 as it comes": "#e8a0a8", "RPyC direct": "#8d6a9f", "zerorpc direct": "#b08968",
+    "pyleco": "#edae49", "NATS": "#2a9d8f", "Zenoh routed": "#6a994e", "gRPC direct": "#e76f51",
+}  # fmt: skip
 _SETTINGS = {
     "svg.hashsalt": "roc",  # the same figures give the same file
     "svg.fonttype": "none",
@@ -114,7 +120,9 @@ def _lines(
 def _line(subject: str) -> dict[str, Any]:
     if subject == "roc":
         return {"color": _OURS, "marker": "o", "linewidth": 2.2, "zorder": 3}
-    return {"marker": ".", "linewidth": 1.0, "linestyle": "--" if subject in _FLOORS else "-"}
+    color = _COLORS.get(subject, _OTHER)
+    style = "--" if subject in _FLOORS else "-"
+    return {"color": color, "marker": ".", "linewidth": 1.1, "linestyle": style}
 
 
 def _thousands(axes: Axes, which: str) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import platform
+import re
 import statistics
 import sys
 import time
@@ -128,7 +129,7 @@ def _about(rounds: int, seconds: float, quick: bool) -> dict[str, Any]:
             continue
     return {
         "machine": {
-            "system": platform.platform(),
+            "system": " ".join([platform.system(), *_release(platform.release())]),
             "processor": _processor(),
             "cores": os.cpu_count(),
             "python": sys.version.split()[0],
@@ -141,6 +142,12 @@ def _about(rounds: int, seconds: float, quick: bool) -> dict[str, Any]:
             "quick": quick,
         },
     }
+
+
+def _release(text: str) -> list[str]:
+    """The version alone, without what its builder added."""
+    found = re.match(r"\d+(\.\d+)?", text)
+    return [found[0]] if found else []
 
 
 def _processor() -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
 from types import SimpleNamespace
 from typing import Any
@@ -28,6 +29,7 @@ IMPLEMENTATIONS = [
 ]
 
 
+@functools.cache
 def implementation(name: str) -> Any:
     """``Inbox``, ``Outbox``, ``Frames`` and ``send_all`` of one of them."""
     if name == "Python":

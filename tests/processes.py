@@ -27,9 +27,22 @@ from waiting import wait_until
 if TYPE_CHECKING:
     from runmacs.roc.endpoints import Endpoints
 
-__all__ = ["BrokerProcess", "Child", "Spawner", "rocbroker_command", "start_broker"]
+__all__ = [
+    "BrokerProcess",
+    "Child",
+    "Spawner",
+    "only_says_how_it_runs",
+    "rocbroker_command",
+    "start_broker",
+]
 
 POSIX = sys.platform != "win32"
+
+
+def only_says_how_it_runs(broker: Child) -> bool:
+    """Whether a broker's log has nothing but the line that each begins with."""
+    lines = broker.stderr.splitlines()
+    return all(" INFO The broker's hot paths run in " in line for line in lines)
 
 
 class Child:

@@ -97,6 +97,15 @@ def test_an_array_may_be_written_to_as_soon_as_it_was_submitted(
         assert (future.result() == number).all()
 
 
+def test_large_results_that_are_kept_stay_as_they_were(client: RocClient, vnir: Any) -> None:
+    """Each has 2 MiB, and the memory of those that nobody holds is used again."""
+    kept = [vnir.echo(np.full((1024, 1024), number, "<u2")) for number in range(8)]
+    futures = [client.submit(vnir.echo, np.full((1024, 1024), n, "<u2")) for n in range(8, 24)]
+    kept += [future.result() for future in futures]
+    assert [frame[0, 0] for frame in kept] == list(range(24))
+    assert all((frame == number).all() for number, frame in enumerate(kept))
+
+
 def test_an_array_that_waits_for_a_connection_is_copied(nowhere: Endpoints, spawn: Spawner) -> None:
     with RocClient(nowhere, timeout=10) as client:
         frame = np.arange(10)

@@ -25,7 +25,7 @@ LESS_IS_BETTER = True
 ROUNDS = 1
 COUNTS = {
     "objects": (100, 1000, 3000, 10_000),
-    "clients": (100, 300, 1000),
+    "clients": (100, 300, 1000, 3000),
     "leaves": (1000, 10_000, 30_000, 100_000),
 }
 QUICK = {"objects": (20, 50), "clients": (20, 50), "leaves": (100, 200)}

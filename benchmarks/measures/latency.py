@@ -17,6 +17,7 @@ from functools import partial
 from typing import TypeAlias
 
 from ..bench import Bench, Case, Figures, Running
+from ..logs import wait_for
 from ..processes import House, NotThere
 
 Burden: TypeAlias = contextlib.AbstractContextManager[None]
@@ -29,7 +30,9 @@ BUSY_PEERS = ("roc",)
 PAUSE = 0.001
 RECORDS, LOGGING = 10_000, 4
 FRAME, FRAMES = 8 << 20, 20
-_SETTLE = 0.7
+_SETTLE = 0.5
+_LONGER = 4.0
+"""Seconds that a storm lasts beyond the measurement: it must blow before, and still after it."""
 
 
 def cases(bench: Bench) -> list[Case]:
@@ -50,7 +53,7 @@ def _run(
     client = running.client()
     with contextlib.ExitStack() as stack:
         for burden in burdens:
-            stack.enter_context(burden(running, seconds + 2 * _SETTLE))
+            stack.enter_context(burden(running, seconds + _LONGER))
         if burdens:
             time.sleep(_SETTLE)
         times = client.ask(do="latency", seconds=seconds, pause=PAUSE)
@@ -61,11 +64,13 @@ def _run(
 def log_storm(running: Running, seconds: float) -> Iterator[None]:
     env = {"ROC_BROKER": running.address.removeprefix("tcp://")}
     with House() as house:
-        dump = (sys.executable, "-m", "runmacs.roc.logdump", "--directory", house.folder / "log")
+        target = house.folder / "log"
+        dump = (sys.executable, "-m", "runmacs.roc.logdump", "--directory", target)
         house.start(*dump, name="logdump", env=env)
         words = ("--rate", RECORDS / LOGGING, "--seconds", seconds)
         for _ in range(LOGGING):
             house.play("logs", "--emit", "roc", *words, env=env)
+        wait_for(lambda: any(file.stat().st_size for file in target.glob("*.jsonl")), 20.0)
         yield
 
 
@@ -76,7 +81,13 @@ def frame_stream(running: Running, seconds: float) -> Iterator[None]:
         running.peer.share(house, running.address, "camera")
         display = house.play("drive", running.name, running.address)
         display.line()
-        display.tell(do="frames", seconds=seconds, size=FRAME, rate=FRAMES, name="camera")
+        display.tell(
+            do="frames",
+            seconds=seconds - _LONGER + 2 * _SETTLE,
+            size=FRAME,
+            rate=FRAMES,
+            name="camera",
+        )
         yield
         if display.answer() <= 0:
             raise NotThere("no frames came")

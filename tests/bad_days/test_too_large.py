@@ -21,8 +21,8 @@ def recorder(client: RocClient, server: Child) -> Any:
 
 
 def assert_unharmed(client: RocClient, server: Child, recorder: Any) -> None:
-    """The next call works, and at once: no connection was dropped."""
-    assert client.proxy("recorder", timeout=1.0).echo("next") == "next"
+    """The next call works: no connection was dropped."""
+    assert client.proxy("recorder", timeout=5.0).echo("next") == "next"
     stats = client["roc.broker"].stats()
     assert stats["servers_lost"] == stats["calls_lost"] == 0
     assert server.returncode is None

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from core.scripted import ScriptedBroker, request_text, silent
-from runmacs.roc.core.broker import Arrived, Unreachable
+from runmacs.roc.core.broker import Arrived, Tick, Unreachable
 from runmacs.roc.wire import mdp
 from runmacs.roc.wire.jsonrpc import parse_body
 
@@ -801,6 +801,7 @@ def test_many_servers_are_never_looked_after_all_at_once(broker: ScriptedBroker)
     workers = [f"w{number}" for number in range(1050)]
     for worker in workers:
         broker.ready(worker, worker)
+    broker.pass_time(0.5)
     beats: Counter[str] = Counter()
     end = broker.now + 5.0
     while broker.now < end:
@@ -812,6 +813,17 @@ def test_many_servers_are_never_looked_after_all_at_once(broker: ScriptedBroker)
     assert set(beats) == {f"{worker} gets a heartbeat" for worker in workers}
     assert min(beats.values()) >= 9
     assert max(beats.values()) <= 11
+
+
+def test_a_broker_that_is_late_beats_no_less(broker: ScriptedBroker) -> None:
+    for number in range(1050):
+        broker.ready(f"w{number}", f"w{number}")
+    beats: Counter[str] = Counter()
+    for _ in range(50):
+        broker.now += 0.1
+        beats.update(broker.do(Tick()))
+    assert len(beats) == 1050
+    assert min(beats.values()) >= 7
 
 
 def test_it_asks_for_a_tick_while_there_is_anybody(broker: ScriptedBroker) -> None:

@@ -387,14 +387,6 @@ def count_descriptors() -> int:
 # ---- interrupts
 
 
-@pytest.fixture
-def ctrl_c() -> Iterator[None]:
-    """SIGINT raises KeyboardInterrupt, also where tests run in several processes."""
-    previous = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, previous)
-
-
 def pump_for_ever(subscription: Subscription) -> None:
     while True:
         subscription.pump(20.0)

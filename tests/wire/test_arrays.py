@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import math
 import pathlib
 import tracemalloc
 import warnings
@@ -17,6 +18,7 @@ from hypothesis.extra import numpy as npst
 
 from runmacs.roc.errors import Unsendable
 from runmacs.roc.wire.arrays import read_dtype, spell_dtype
+from runmacs.roc.wire.memory import Memory
 from runmacs.roc.wire.values import Buffer, decode_value, encode_value
 from sameness import same
 
@@ -309,3 +311,23 @@ def test_orders_of_fields_all_come_back() -> None:
         for names in itertools.permutations("abcd", size):
             chosen = array[list(names)]
             assert same(arrives(chosen), chosen)
+
+
+@pytest.mark.parametrize("shape", [(1024, 1024), (2**20, 1), (1,), ()])
+def test_an_array_that_arrived_holds_its_memory(shape: tuple[int, ...]) -> None:
+    """Else who received it takes it for free, and the next frame overwrites it."""
+    size = 2 * Memory.LEAST
+    dtype = f"|V{size // math.prod(shape)}"
+    memory, buffer = Memory(), bytearray(size)
+    memory.keep(buffer)
+    frame = memoryview(buffer).toreadonly()
+    tag = {"__roc__": "array", "dtype": dtype, "shape": list(shape), "buffer": 0}
+    array = decode_value(json.dumps(tag).encode(), [frame])
+    del buffer, frame
+    assert memory.take(size) is None
+    view = array[..., None]
+    del array
+    assert memory.take(size) is None
+    assert not view.flags.writeable
+    del view
+    assert memory.take(size) is not None

@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from . import __version__
+from ._drivers import native
 from ._drivers.clock import now as clock
 from ._drivers.interrupts import OwnThread
 from ._drivers.routing import Routing
@@ -98,7 +99,7 @@ class Broker:
             save=self._state.save if self._state else None,
             logs=LogKeeper(self._core.limits.log_records, self._core.limits.log_bytes),
         )
-        monitor = BrokerMonitor(self._core, self._news, clock, traffic)
+        monitor = BrokerMonitor(self._core, self._news, clock, traffic, native.RUNS)
         shared = SharedObject(monitor, mdp.BROKER_ID.decode())
         self._dispatcher = Dispatcher(shared, about)
         where = endpoints if isinstance(endpoints, Endpoints) else resolve_broker(endpoints)
@@ -125,6 +126,7 @@ class Broker:
 
         A broker runs once: to route again, make a new one.
         """
+        _logger.info("The broker's hot paths run in %s%s", native.RUNS, _why_not())
         self._restore()
         try:
             self._routing.run()
@@ -167,6 +169,10 @@ class Broker:
 
     def __repr__(self) -> str:
         return f"<Broker at {self.endpoints.rocBroker}>"
+
+
+def _why_not() -> str:
+    return f", and not in C: {native.WHY_NOT}" if native.WHY_NOT else ""
 
 
 def _log(what: str, facts: dict[str, Any]) -> None:

@@ -37,7 +37,9 @@ class BrokerMonitor:
         news: NewsCore,
         clock: Callable[[], float],
         traffic: Traffic,
+        implementation: str = "Python",
     ) -> None:
+        self._implementation = implementation
         self._core = core
         self._news = news
         self._traffic = traffic
@@ -59,11 +61,13 @@ class BrokerMonitor:
     def stats(self) -> dict[str, Any]:
         """Counters since the start: what was routed, dropped, refused, expired.
 
-        And ``time``, by the broker's clock (seconds since 1970, UTC), and how many ``publishers``
-        and ``subscribers`` are connected now.
+        And ``time``, by the broker's clock (seconds since 1970, UTC), how many ``publishers``
+        and ``subscribers`` are connected now, and in which ``implementation`` its hot paths
+        run: C or Python.
         """
         return {
             "broker": self._core.broker_id,
+            "implementation": self._implementation,
             "uptime": self._clock() - self._started,
             "time": time.time(),
             **self._core.snapshot()["counters"],

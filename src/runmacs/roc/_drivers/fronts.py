@@ -24,8 +24,12 @@ from .streams import Connection
 
 __all__ = ["Front", "StreamFront", "ZmqFront"]
 
-_READS = 4
 _CHUNK = 64 * 1024
+_READS = 8
+_READ = 8 * 1024
+_ENOUGH = 32
+"""Messages of one peer after which others have their turn: some 40 short calls are one read."""
+
 _DRAIN = 64
 _PEER_BYTES = 2 * MESSAGE_LIMIT
 """Bytes that may wait for a peer that does not read; what comes then is refused."""
@@ -100,12 +104,14 @@ class StreamFront(StreamHost):
         return False
 
     def _read(self, connection: Connection, inbox: list[list[Any]]) -> None:
+        count = 0
         for _ in range(_READS):
-            messages = self._read_once(connection, _CHUNK)
+            messages = self._read_once(connection, _READ)
             if messages is None:
                 return
             inbox += messages
-            if connection.inbox.space() is None:
+            count += len(messages)
+            if count >= _ENOUGH or not connection.inbox.more:
                 break
 
     def _connect(self, sock: socket.socket) -> Connection:

@@ -572,12 +572,14 @@ class BrokerCore:
     def _on_tick(self, now: float, out: list[Effect]) -> None:
         if now < self._next_beat:
             return
+        late = now - self._next_beat
+        due = _AT_A_TICK * (1 + int(late / self._pause))  # a late one makes up for it
         if not self._to_look_after:
             self._beats += 1
             self._to_look_after = [*self._workers.values()][::-1]
             self._pause = BEAT / 2 / max(1, -(-len(self._to_look_after) // _AT_A_TICK))
         self._next_beat = now + self._pause
-        for _ in range(min(_AT_A_TICK, len(self._to_look_after))):
+        for _ in range(min(due, len(self._to_look_after))):
             worker = self._to_look_after.pop()
             if self._workers.get(worker.rid) is worker:
                 self._look_after(worker, now, out)

@@ -169,8 +169,11 @@ def read_array(tag: dict[str, Any], raw: Buffer) -> np.ndarray[Any, Any]:
     size = math.prod(shape) * dtype.itemsize
     if size != view.nbytes:
         raise bad(f"an array's shape and dtype take {size} bytes, its buffer has {view.nbytes}")
+    # numpy keeps the owner of a view, but not the view: who owns it would take it for free.
+    # It does keep the view that an array of bytes is made from.
+    held: Any = np.frombuffer(view, np.uint8) if size else view
     try:
-        array: np.ndarray[Any, Any] = np.ndarray(shape, dtype, buffer=view, order=order)
+        array: np.ndarray[Any, Any] = np.ndarray(shape, dtype, buffer=held, order=order)
     except (ValueError, TypeError) as error:
         raise bad(f"numpy makes no array of this shape and dtype ({error})") from None
     if not _is_readable(array):
