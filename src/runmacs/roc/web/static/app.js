@@ -28,14 +28,15 @@ function Token() {
 
 function App() {
   const store = useStore();
-  const { page, search } = useRoute();
+  const { page, rest, search } = useRoute();
   const [, title, Page, topics] = PAGES.find(([name]) => name === page) ?? PAGES[0];
   useEffect(() => {
     document.title = `${title} · ROC`;
-    follow(...topics);
-  }, [page]);
+    follow(...(page === "objects" && !rest ? [] : topics));
+  }, [page, rest === ""]);
   const broker = store.overview?.broker;
-  const waiting = !store.connected ? store.reason : broker?.waiting;
+  const waiting = store.connected ? broker?.waiting : store.reason;
+  const state = store.needsToken ? "locked" : waiting ? "waiting" : "live";
   const bad = (store.overview?.problems ?? []).filter(({ grade }) => grade === "bad").length;
   return html`
     <a class="skip" href="#main">To the content</a>
@@ -44,7 +45,7 @@ function App() {
         <a href=${`/${name}`} aria-current=${name === page ? "page" : null} onClick=${(event) => go(event, `/${name}`)}>
           ${label}${name === "" && bad > 0 ? html` <span class="count" title="problems">${bad}</span>` : null}</a>`)}
       </nav>
-      <span class=${`state ${waiting ? "bad" : "good"}`}>${waiting ? "waiting" : "live"}</span>
+      <span class=${`state ${state === "live" ? "good" : "bad"}`}>${state}</span>
       ${store.overview?.server.readonly ? html`<span class="state">read-only</span>` : null}
     </header>
     ${waiting ? html`<p class="waiting" role="status">${waiting}</p>` : null}

@@ -15,40 +15,50 @@ const TIMES = [
   [0.001, "{ss}.{fff}", `${DAY} {HH}:{mm}`, null, `${SAME} {HH}:{mm}`, null, "\n{HH}:{mm}", null, 1],
 ];
 
+// How much larger than on a desk all is to be: on a wall the root's font is.
+const scaled = () => parseFloat(getComputedStyle(document.documentElement).fontSize) / 15;
+
+function optionsOf(series, time, width, height, few) {
+  const large = scaled();
+  const ink = getComputedStyle(document.body).color;
+  const font = `${Math.round(13 * large)}px system-ui, sans-serif`;
+  const axis = { stroke: ink, grid: { stroke: "#8884", width: 1 }, ticks: { stroke: "#8886" }, font, labelFont: font, labelGap: 2 };
+  const colour = (at) => COLOURS[at % COLOURS.length];
+  const units = [...new Set(series.map(({ unit }) => unit ?? ""))];
+  const axes = units.map((unit, at) => {
+    const own = series.flatMap((one, index) => ((one.unit ?? "") === unit ? [index] : []));
+    return { ...axis, scale: `y${unit}`, side: at % 2 ? 1 : 3, size: 60 * large, space: 26 * large, grid: at ? { show: false } : axis.grid,
+      label: unit, labelSize: unit ? 20 * large : 0, stroke: units.length > 1 && own.length === 1 ? colour(own[0]) : ink };
+  });
+  const lines = series.map(({ label, unit = "" }, at) => ({
+    label, scale: `y${unit}`, stroke: colour(at), width: 1.75 * large, spanGaps: true, points: { show: few },
+    value: (self, value, index, row) => `${shown(row === null ? newest(self.data[index]) : value ?? "–")} ${unit}` }));
+  // The legend tells what is under the pointer, else the newest.
+  const at = time ? { label: "at", value: (self, when) => (when === null ? "newest" : clock(when)) }
+    : { label: "index", value: (self, index) => index ?? "last" };
+  return {
+    width, height, cursor: { drag: { x: true, y: false } }, scales: { x: { time } },
+    padding: [null, units.length > 1 ? null : 40 * large, null, null],
+    axes: [{ ...axis, size: 46 * large, ...(time ? { values: TIMES, space: 85 * large } : {}) }, ...axes], series: [at, ...lines],
+  };
+}
+
 // One line for each of `series`: {label, unit}. Each unit has an axis of its own. Dragging zooms;
 // `span` shows the last so many seconds and goes on with them.
 export function Plot({ series, data, time = true, height: given = 260, span = 0 }) {
   const place = useRef(null);
   const plot = useRef(null);
-  const large = parseFloat(getComputedStyle(document.documentElement).fontSize) / 15; // on a wall
-  const height = given * large, font = `${Math.round(13 * large)}px system-ui, sans-serif`;
+  const before = useRef(0);
   const names = JSON.stringify(series);
   useLayoutEffect(() => {
     const box = place.current;
-    const ink = getComputedStyle(document.body).color;
-    const axis = { stroke: ink, grid: { stroke: "#8884", width: 1 }, ticks: { stroke: "#8886" }, font, labelFont: font, labelGap: 2 };
-    const units = [...new Set(series.map(({ unit }) => unit ?? ""))];
-    const colour = (at) => COLOURS[at % COLOURS.length];
-    const axes = units.map((unit, at) => {
-      const own = series.map((one, index) => [one.unit ?? "", index]).filter(([its]) => its === unit);
-      return { ...axis, scale: `y${unit}`, side: at % 2 ? 1 : 3, size: 60 * large, space: 26 * large, grid: at ? { show: false } : axis.grid,
-        label: unit, labelSize: unit ? 20 * large : 0, stroke: units.length > 1 && own.length === 1 ? colour(own[0][1]) : ink };
-    });
-    const options = {
-      width: box.clientWidth || 300, height, cursor: { drag: { x: true, y: false } }, scales: { x: { time } },
-      axes: [{ ...axis, size: 46 * large, ...(time ? { values: TIMES, space: 85 * large } : {}) }, ...axes],
-      // The legend tells what is under the pointer, else the newest.
-      series: [{ label: time ? "at" : "index", value: (self, at) => (at === null ? "newest" : time ? clock(at) : at) }, ...series.map(({ label, unit = "" }, at) => ({
-        label, scale: `y${unit}`, stroke: colour(at), width: 1.75 * large, spanGaps: true, points: { show: data[0].length < 40 },
-        value: (self, value, index, row) => `${shown(row === null ? newest(self.data[index]) : value ?? "–")} ${unit}` }))],
-    };
-    plot.current = new uPlot(options, data, box);
-    const observer = new ResizeObserver(() =>
-      plot.current.setSize({ width: box.clientWidth || 300, height }));
+    const size = () => ({ width: box.clientWidth || 300, height: given * scaled() });
+    const { width, height } = size();
+    plot.current = new uPlot(optionsOf(series, time, width, height, data[0].length < 40), data, box);
+    const observer = new ResizeObserver(() => plot.current.setSize(size()));
     observer.observe(box);
     return () => { observer.disconnect(); plot.current.destroy(); };
   }, [names, time]);
-  const before = useRef(0);
   useEffect(() => {
     const { min, max } = plot.current.scales.x;
     const [first, last] = [plot.current.data[0][0], plot.current.data[0].at(-1)];

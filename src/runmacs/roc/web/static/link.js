@@ -3,7 +3,7 @@
 // `store` holds what the server told; `useStore()` draws a component anew when it changes, at
 // most once a frame.
 
-import { useEffect, useState } from "./vendor/hooks.js";
+import { useLayoutEffect, useState } from "./vendor/hooks.js";
 import { decode } from "./values.js";
 
 export const store = {
@@ -52,7 +52,7 @@ function changed() {
 
 export function useStore() {
   const [, draw] = useState(0);
-  useEffect(() => {
+  useLayoutEffect(() => { // at once: nothing may change unseen between drawing and listening
     const listener = () => draw((n) => n + 1);
     listeners.add(listener);
     return () => listeners.delete(listener);
@@ -109,7 +109,7 @@ export function connect() {
     }
     waiting.clear();
     store.needsToken = code === 4401;
-    store.reason = code === 4503
+    store.reason = store.needsToken ? "" : code === 4503
       ? "Too many pages are open. This one goes on when another is closed."
       : "The page's server cannot be reached. This goes on when it can.";
     changed();

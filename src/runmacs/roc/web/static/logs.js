@@ -185,7 +185,7 @@ function grade(severity) {
 const two = (number) => String(number).padStart(2, "0");
 
 // When a record was logged, by the clock here; with its day, if that is another one.
-export function timeOf(record) {
+function timeOf(record) {
   const at = new Date(record.Timestamp);
   if (Number.isNaN(at.getTime())) return "";
   const clock = `${two(at.getHours())}:${two(at.getMinutes())}:${two(at.getSeconds())}.${String(at.getMilliseconds()).padStart(3, "0")}`;

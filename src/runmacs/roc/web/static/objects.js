@@ -39,10 +39,11 @@ const busy = ({ state, running, queued }) => (state === "absent" ? ""
 
 // An object: its members, and beside them its status and its log.
 function One({ id, entry }) {
-  const state = entry?.state ?? "absent";
-  const facts = entry ? [where(entry), `since ${since(entry)}`, busy(entry), `${entry.calls} calls, ${entry.rate}/s`] : [];
+  const { overview } = useStore();
+  const state = entry?.state ?? (overview ? "absent" : "");
+  const facts = entry ? [where(entry), `since ${since(entry)}`, busy(entry), `${entry.calls} ${entry.calls === 1 ? "call" : "calls"}, ${entry.rate}/s`] : [];
   return html`<div class="bar"><h1><a href="/objects" onClick=${(event) => go(event, "/objects")}>Objects</a> ▸ ${printable(id)}</h1>
-      <span class=${`state ${state === "serving" ? "good" : "bad"}`}>${state}${entry?.gone ? ` since ${clock(entry.gone)}` : ""}</span>
+      ${state ? html`<span class=${`state ${state === "serving" ? "good" : "bad"}`}>${state}${entry?.gone ? ` since ${clock(entry.gone)}` : ""}</span>` : null}
       <span class="quiet">${(entry?.gone ? [where(entry)] : facts).filter(Boolean).join(" · ")}</span>
       <${Twin} address=${`/openrpc/${encodeURIComponent(id)}`} name="OpenRPC" /></div>
     <div class="halves"><${Members} id=${id} state=${state} /><${Beside} id=${id} /></div>`;
@@ -51,7 +52,7 @@ function One({ id, entry }) {
 const MOST_RECORDS = 8;
 
 function Beside({ id }) {
-  const { records, leaves } = useStore();
+  const { records, leaves, version } = useStore();
   const some = [];
   for (let at = records.length - 1; at >= 0 && some.length < MOST_RECORDS && at > records.length - 5000; at--) {
     if (records[at].record.Resource?.node === id) some.unshift(records[at]);
@@ -59,7 +60,7 @@ function Beside({ id }) {
   const status = `/status/${encodeURIComponent(id)}`, log = `/logs?${new URLSearchParams({ node: id })}`;
   const tells = [...leaves.keys()].some((path) => path === id || path.startsWith(`${id}.`));
   return html`<div class="beside"><h2>Status <a class="quiet" href=${status} onClick=${(event) => go(event, status)}>all</a></h2>
-    ${tells ? html`<${Plotted} height=${170} /><${Tree} within=${id} narrow />` : html`<p class="quiet">It tells no status under its name.</p>`}
+    ${tells || version === 0 ? html`<${Plotted} height=${170} /><${Tree} within=${id} narrow />` : html`<p class="quiet">It tells no status under its name.</p>`}
     <h2>Log <a class="quiet" href=${log} onClick=${(event) => go(event, log)}>all</a></h2>
     ${some.length ? html`<div class="lines">${some.map((row) => html`<${Row} key=${row.n} row=${row} choose=${(event) => go(event, log)} />`)}</div>`
       : html`<p class="quiet">It has logged nothing lately.</p>`}</div>`;
@@ -189,7 +190,7 @@ const Live = ({ on, toggle }) => html`<button type="button" aria-pressed=${Boole
   title="again and again, until it is pressed again">Live</button>`;
 
 // A text as the value that an annotation asks for; JSON where it says nothing.
-export function parsed(text, annotation = "", name = "the value") {
+function parsed(text, annotation = "", name = "the value") {
   const kind = (annotation ?? "").replace(/\s*\|\s*None$/, "");
   const refuse = (wanted) => { throw { message: `${name} takes ${wanted}; nothing was sent.`, data: { executed: false } }; };
   if (text === "None" || text === "null") return null;

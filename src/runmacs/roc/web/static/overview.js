@@ -13,20 +13,21 @@ export function Overview() {
   if (!overview) return html`<p class="quiet">Waiting for the first news.</p>`;
   const { problems, broker, counts, rates, objects, server, errors } = overview;
   const grade = problems.some((one) => one.grade === "bad") ? "bad" : problems.length ? "warn" : "good";
+  const known = !broker.waiting; // else it was so when there was a broker
   return html`
     <h1 class=${`verdict ${grade}`}>
       ${problems.length === 0 ? "All is well" : problems.length === 1 ? "1 thing to look at" : `${problems.length} things to look at`}</h1>
     <ul class="problems">${problems.map(Problem)}</ul>
     <dl class="figures">
-      <${Figure} label="objects up" value=${counts.serving ?? 0} of=${objects.length} />
-      ${Object.entries(RATES).map(([name, label]) => html`<${Figure} label=${label} value=${rates[name] ?? "–"}
+      <${Figure} label="objects up" value=${known ? counts.serving ?? 0 : "–"} of=${objects.length} />
+      ${Object.entries(RATES).map(([name, label]) => html`<${Figure} label=${label} value=${known ? rates[name] ?? "–" : "–"}
         course=${store.rates.map((then) => then[name] ?? 0)} />`)}
       <${Figure} label="status values" value=${overview.leaves} />
       <${Figure} label="stale" value=${overview.stale} grade=${overview.stale ? "warn" : ""} />
       <${Figure} label="log records" value=${overview.records} />
       <${Figure} label="records lost" value=${overview.lost} grade=${overview.lost ? "warn" : ""} />
     </dl>
-    <div class="halves"><section><h2>Objects</h2>
+    <div class="halves"><section><h2>Objects${known ? "" : ", as last known"}</h2>
       ${objects.length === 0 ? html`<p class="quiet">No program shares an object.</p>` : null}
       <ul class="tiles">${objects.map(Tile)}</ul></section>
     <section><h2>Recent errors</h2>

@@ -1,6 +1,6 @@
 // Addresses: /page/rest?what=is&chosen. What is chosen stands in the address, to be shared.
 
-import { useEffect, useState } from "./vendor/hooks.js";
+import { useLayoutEffect, useState } from "./vendor/hooks.js";
 
 const listeners = new Set();
 
@@ -17,7 +17,7 @@ addEventListener("popstate", tell);
 
 export function useRoute() {
   const [found, set] = useState(route());
-  useEffect(() => {
+  useLayoutEffect(() => {
     const listener = () => set(route());
     listeners.add(listener);
     return () => listeners.delete(listener);

@@ -127,10 +127,9 @@ function Folded({ value, small, whole }) {
 
 // The leaves that stand in the address, over time.
 export function Plotted({ height }) {
-  const { leaves } = useStore();
+  const { leaves, version } = useStore();
   const paths = chosen().getAll("plot");
-  if (!paths.length) return null;
-  // The units come with the leaves; before that there is nothing to draw anyway.
+  if (!paths.length || version === 0) return null; // the units come with the leaves
   const series = paths.map((path) => ({ label: printable(path), unit: printable(leaves.get(path)?.unit ?? "") }));
   return html`<${Times} key=${JSON.stringify(paths)} paths=${paths} series=${series} height=${height} />`;
 }

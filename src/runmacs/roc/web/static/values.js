@@ -18,7 +18,7 @@ const KINDS = {
 };
 const FLOATS = { nan: NaN, inf: Infinity, "-inf": -Infinity };
 
-export function bytesOf(tag, buffers) {
+function bytesOf(tag, buffers) {
   if ("buffer" in tag) return buffers[tag.buffer];
   return Uint8Array.from(atob(tag.base64), (char) => char.charCodeAt(0));
 }
