@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from runmacs.roc._drivers import gates
-from runmacs.roc._drivers.gates import Gate, Poller, Signal, Waker
+from runmacs.roc._drivers.gates import Eagerness, Gate, Poller, Signal, Waker
 
 
 @pytest.fixture
@@ -209,6 +209,53 @@ def test_poller_that_is_full(poller: Poller, monkeypatch: pytest.MonkeyPatch) ->
     poller._interest[10_499] = False
     assert poller.full == (poller._epoll is None and poller._poll is None)
     poller._interest.clear()
+
+
+# ---- Eagerness
+
+
+class Looks:
+    """A clock, the processor that others may want, and looks that find something at a time."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, others: float) -> None:
+        self.now = 0.0
+        self.timeouts: list[float] = []
+        self.found_at = 0.0
+        self._others = others
+        monkeypatch.setattr(gates, "_now", lambda: self.now)
+        monkeypatch.setattr(gates, "_let_others_run", self._let_others_run)
+
+    def _let_others_run(self) -> None:
+        self.now += self._others
+
+    def look(self, timeout: float) -> list[int]:
+        self.timeouts.append(timeout)
+        self.now += 1e-6 if self.now >= self.found_at else min(timeout, self.found_at - self.now)
+        return [7] if self.now >= self.found_at else []
+
+    def wait(self, eager: Eagerness, seconds: float) -> list[float]:
+        """Wait for what is there after so many seconds; with which timeouts it looked."""
+        self.timeouts.clear()
+        self.found_at = self.now + seconds
+        assert eager.wait(self.look, 1.0) == [7]
+        return self.timeouts
+
+
+def test_who_was_served_quickly_looks_again_before_it_sleeps(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    eager, looks = Eagerness(), Looks(monkeypatch, others=1e-6)
+    assert looks.wait(eager, 100e-6) == [1.0]
+    assert set(looks.wait(eager, 100e-6)) == {0.0}
+    assert looks.wait(eager, 400e-6)[-1] == 1.0
+    assert looks.wait(eager, 100e-6) == [1.0]
+
+
+def test_who_gave_way_to_others_sleeps_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It went on, and each time that it gave way all others went before it."""
+    eager, looks = Eagerness(), Looks(monkeypatch, others=60e-6)
+    assert looks.wait(eager, 100e-6) == [1.0]
+    assert looks.wait(eager, 100e-6) == [0.0, 1.0]
 
 
 # ---- Gate and Waker

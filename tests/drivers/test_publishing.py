@@ -483,7 +483,7 @@ def test_exit_is_bounded_when_the_broker_is_frozen(spawn: Spawner) -> None:
     broker.child.freeze()
     began = clock()
     assert spawn(EMIT_ONCE, broker.endpoints.rocBroker, 1, env=CHILD).wait() == 0
-    assert clock() - began < 4.0
+    assert clock() - began < 8.0
     broker.child.thaw()
     broker.stop()
 

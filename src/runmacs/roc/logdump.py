@@ -5,6 +5,8 @@ Rules:
 * It begins with what the broker has kept, and with what an earlier run has not written yet;
   nothing is written twice.
 * What is missing is said, in the files and to the user.
+* Nobody waits for it, so it keeps out of the way of those who are waited for: it lets records
+  gather, and works in short bursts with pauses in between; without them when there is much.
 """
 
 from __future__ import annotations
@@ -31,7 +33,12 @@ __all__ = ["LogDump"]
 
 _TURN: Final = 0.25
 _GATHER: Final = 0.02
-_MANY: Final = 500
+"""Seconds for which records may gather: a few large portions cost less than many small ones."""
+_BURST: Final = 0.0003
+"""Seconds for which it reads at a time; writing that takes about as long."""
+_PAUSE: Final = 0.00005
+_MUCH: Final = 0.1
+"""Seconds after which records that still come are so many that it must hurry."""
 _NEVER: Final = Rotation()
 _ALL: Final = Keep()
 
@@ -86,7 +93,7 @@ class LogDump:
             self._writer.numbers = core.numbers
             self._go_on(core, least, nodes, now)
         try:
-            self._stream = LogStream(source, ctx=ctx, core=core)
+            self._stream = LogStream(source, ctx=ctx, core=core, portion=_BURST)
         except BaseException:
             if self._writer is not None:
                 self._writer.close()
@@ -109,10 +116,11 @@ class LogDump:
         """Write until `stop`."""
         try:
             while not self._stopping:
-                records = self._stream.read(_TURN)
-                self._write(records)
-                if 0 < len(records) < _MANY:
-                    time.sleep(_GATHER)  # a few large portions cost less than many small ones
+                if records := self._stream.read(_TURN):
+                    self._write_burst(records)
+                    time.sleep(_GATHER)
+                else:
+                    self._write([])
         except Closed:
             pass
         finally:
@@ -120,6 +128,15 @@ class LogDump:
             self._stream.close()
             if self._writer is not None:
                 self._writer.close()
+
+    def _write_burst(self, records: list[Record]) -> None:
+        """Write records, and what has come meanwhile, until there are no more."""
+        begun = time.monotonic()
+        while records:
+            self._write(records)
+            if time.monotonic() < begun + _MUCH:
+                time.sleep(_PAUSE)
+            records = self._stream.read(0.0)
 
     def _write(self, records: list[Record]) -> None:
         if self._loggers:

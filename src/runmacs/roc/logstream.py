@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from . import errors
 from ._drivers.clock import now as clock
-from ._drivers.subscribing import Subscription
+from ._drivers.subscribing import PORTION, Subscription
 from .client import RocClient
 from .config import resolve_subscribe
 from .core.logreader import LogReaderCore
@@ -86,6 +86,7 @@ class _Stream:
         *,
         history: int | None = None,
         core: LogReaderCore | None = None,
+        portion: float = PORTION,
     ) -> None:
         self.endpoints = resolve_subscribe(source)
         if core is None:
@@ -94,7 +95,7 @@ class _Stream:
         self.core = core
         self._ctx = ctx
         self._reporter = Source("roc-log", socket.gethostname(), os.getpid(), "", "")
-        self._subscription = Subscription(ctx, self.endpoints, core)
+        self._subscription = Subscription(ctx, self.endpoints, core, portion)
 
     def _found(self) -> list[Record]:
         found, self.core.found = self.core.found, []

@@ -11,6 +11,7 @@ Rules:
 * What feeds give is sent in order. At most 256 KiB of it wait in the connection; the rest
   stays in the feeds, which count what they cannot keep.
 * What waited in a connection that broke is lost. Feeds are told of ups and downs.
+* The thread stands back: it interrupts nobody who is waited for.
 * Without a broker there is no work: who calls `wake` then wakes nobody.
 * At the end of the process there are three seconds for what was published to arrive, and none
   is spent on a broker that is not there.
@@ -38,6 +39,7 @@ from .gates import Gate, Waker
 from .interrupts import OwnThread
 from .links import PublishingLink, is_of_libzmq, open_publishing
 from .sockets import context
+from .standing import stand_back
 
 __all__ = ["Feed", "Publisher", "open_publisher"]
 
@@ -178,6 +180,7 @@ class Publisher:
     # ---- the thread
 
     def _run(self) -> None:
+        stand_back()
         while True:
             try:
                 if not self._turn():

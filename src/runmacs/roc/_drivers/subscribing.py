@@ -7,7 +7,8 @@ Rules:
   for this subscriber alone.
 * What to subscribe to, and what messages mean, is the *reader's* affair; it is called with
   the lock held, by one thread at a time.
-* A pump takes a bounded portion of what has come, some milliseconds' worth.
+* A pump takes a bounded portion of what has come, some milliseconds' worth unless less
+  is asked for.
 * `close` may come from any thread or signal handler, and ends a pump at once.
 * One implementation serves threads and asyncio; only the waiting differs.
 """
@@ -29,9 +30,11 @@ from .interrupts import Shield
 from .links import open_subscribing
 from .sockets import context
 
-__all__ = ["Reader", "Subscription"]
+__all__ = ["PORTION", "Reader", "Subscription"]
 
-_PORTION = 0.005
+PORTION = 0.005
+"""Seconds for which a pump reads, unless less is asked for."""
+
 _TURN = 1.0
 
 
@@ -59,11 +62,21 @@ class Reader(Protocol):
 
 
 class Subscription:
-    """Feeds a reader. It connects at once, and again by itself, as long as it is pumped."""
+    """Feeds a reader. It connects at once, and again by itself, as long as it is pumped.
 
-    def __init__(self, ctx: zmq.Context[Any] | None, endpoints: Endpoints, reader: Reader) -> None:
+    ``portion`` is for how many seconds a pump reads, or little more.
+    """
+
+    def __init__(
+        self,
+        ctx: zmq.Context[Any] | None,
+        endpoints: Endpoints,
+        reader: Reader,
+        portion: float = PORTION,
+    ) -> None:
         self.endpoints = endpoints
         self.reader = reader
+        self._portion = portion
         self._lock = threading.Lock()
         self._pumping = 0
         self._more = False
@@ -185,7 +198,7 @@ class Subscription:
                 return True
             now = clock()
             out: list[Any] = []
-            told = self._read(now, signalled, out, now + _PORTION)
+            told = self._read(now, signalled, out, now + self._portion)
             for up in self._link.changes(now):
                 told = True
                 if up:

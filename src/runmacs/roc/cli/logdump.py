@@ -17,6 +17,7 @@ import click
 
 from .. import __version__
 from .._drivers.interrupts import OwnThread
+from .._drivers.standing import stand_back
 from ..errors import ConfigError
 from ..logdump import LogDump
 from ..logfiles.limits import parse_keep, parse_rotation
@@ -155,6 +156,7 @@ def main(
     except ConfigError as error:
         _end(str(error))
     _stop_on_signals(dump.stop)
+    stand_back()
     if directory is not None:
         _tell(f"writing to {directory}")
     dump.run()
