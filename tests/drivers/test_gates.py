@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 
-from runmacs.roc._drivers import gates
-from runmacs.roc._drivers.gates import Eagerness, Gate, Poller, Signal, Waker
+from runmacs.roc._drivers import gates, native
+from runmacs.roc._drivers.gates import Gate, Poller, Signal, Waker
 
 
 @pytest.fixture
@@ -163,9 +163,12 @@ def test_signal_by_kqueue(pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
 # ---- Poller
 
 
-@pytest.fixture(params=["epoll", "poll", "select"])
+@pytest.fixture(params=["native", "epoll", "poll", "select"])
 def poller(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[Poller]:
-    offered = {"epoll": ("epoll", "poll"), "poll": ("poll",), "select": ()}[request.param]
+    if request.param != "native":
+        monkeypatch.setattr(native, "wait", None)
+    both = ("epoll", "poll")
+    offered = {"native": both, "epoll": both, "poll": ("poll",), "select": ()}[request.param]
     if not all(hasattr(select, name) for name in offered):
         pytest.skip(f"this system has no {request.param}; run it on Linux")
     names = ("select", *offered, *(("POLLIN", "POLLOUT") if offered else ()))
@@ -215,54 +218,69 @@ def test_poller_that_is_full(poller: Poller, monkeypatch: pytest.MonkeyPatch) ->
 
 
 class Looks:
-    """A clock, the processor that others may want, and looks that find something at a time."""
+    """What is looked for comes after so many seconds, by a clock that stands still otherwise."""
 
-    def __init__(self, monkeypatch: pytest.MonkeyPatch, others: float) -> None:
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.now = 0.0
-        self.timeouts: list[float] = []
-        self.found_at = 0.0
-        self._others = others
+        self.after = 0.0
+        self.eager: list[bool] = []
         monkeypatch.setattr(gates, "_now", lambda: self.now)
-        monkeypatch.setattr(gates, "_let_others_run", self._let_others_run)
 
-    def _let_others_run(self) -> None:
-        self.now += self._others
+    def __call__(self, timeout: float, moment: float) -> list[int]:
+        self.eager.append(moment > 0)
+        self.now += min(self.after, timeout)
+        return [1] if self.after < timeout else []
 
-    def look(self, timeout: float) -> list[int]:
-        self.timeouts.append(timeout)
-        self.now += 1e-6 if self.now >= self.found_at else min(timeout, self.found_at - self.now)
-        return [7] if self.now >= self.found_at else []
-
-    def wait(self, eager: Eagerness, seconds: float) -> list[float]:
-        """Wait for what is there after so many seconds; with which timeouts it looked."""
-        self.timeouts.clear()
-        self.found_at = self.now + seconds
-        assert eager.wait(self.look, 1.0) == [7]
-        return self.timeouts
+    def take(self, eagerness: gates.Eagerness, after: float, count: int) -> list[bool]:
+        self.eager.clear()
+        self.after = after
+        for _ in range(count):
+            eagerness.wait(self, 1.0)
+        return self.eager[:]
 
 
-def test_who_was_served_quickly_looks_again_before_it_sleeps(
+def test_looks_begin_when_waits_are_short_and_end_when_they_are_in_vain(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    eager, looks = Eagerness(), Looks(monkeypatch, others=1e-6)
-    assert looks.wait(eager, 100e-6) == [1.0]
-    assert set(looks.wait(eager, 100e-6)) == {0.0}
-    assert looks.wait(eager, 400e-6)[-1] == 1.0
-    assert looks.wait(eager, 100e-6) == [1.0]
+    looks, eagerness = Looks(monkeypatch), gates.Eagerness()
+    assert looks.take(eagerness, 1e-4, 5) == [False, True, True, True, True]
+    assert looks.take(eagerness, 1e-2, 3) == [True, False, False]
+    assert looks.take(eagerness, 2.0, 3) == [False, False, False]
 
 
-def test_who_gave_way_to_others_sleeps_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It went on, and each time that it gave way all others went before it."""
-    eager, looks = Eagerness(), Looks(monkeypatch, others=60e-6)
-    assert looks.wait(eager, 100e-6) == [1.0]
-    assert looks.wait(eager, 100e-6) == [0.0, 1.0]
+def test_looks_that_are_in_vain_again_and_again_are_given_up_for_long(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As where others want to run: giving way costs more than it saves."""
+    looks, eagerness = Looks(monkeypatch), gates.Eagerness()
+    tries = 0
+    for _ in range(1000):
+        (eager,) = looks.take(eagerness, 1e-2 if eagerness._pays else 1e-4, 1)
+        tries += eager
+    assert tries < 30
+    looks.take(eagerness, 1e-4, eagerness.MOST + 2)
+    assert all(looks.take(eagerness, 1e-4, 100)), "when it pays again it is done again"
+
+
+def test_a_look_in_python_ends_when_giving_way_takes_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gates, "_let_others_run", lambda: time.sleep(0.001))
+    seen: list[float] = []
+
+    def look(timeout: float) -> list[int]:
+        seen.append(timeout)
+        return []
+
+    assert gates._look_eagerly(look, 5.0, 1.0) == []
+    assert seen == [0.0, 5.0]
 
 
 # ---- Gate and Waker
 
 
-@pytest.mark.parametrize("how", ["poll", "select"])
+@pytest.mark.parametrize("how", ["poll", "select", *(["native"] if native.wait else [])])
 def test_gate(pair: Pair, how: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    if how != "native":
+        monkeypatch.setattr(native, "wait", None)
     if how == "select":
         monkeypatch.setattr(gates, "select", SimpleNamespace(select=select.select))
     waker = Waker()

@@ -432,3 +432,48 @@ def test_why_it_does_not_run(
     module, told = native.load()
     assert module is None
     assert told.startswith(why)
+
+
+IN_A_SUBINTERPRETER = """
+import importlib
+try:
+    interpreters = importlib.import_module("_interpreters")
+except ImportError:
+    interpreters = importlib.import_module("_xxsubinterpreters")
+program = '''
+import socket
+from runmacs.roc import _native
+from runmacs.roc.wire.memory import Memory
+from runmacs.roc.wire.zmtp import GREETING, Handshake, Unsound, ready
+kind = type("Inbox", (Handshake, _native.Frames), {})
+inbox, outbox = kind(1000, (b"ROUTER",), Memory()), _native.Outbox(Memory())
+ours, theirs = socket.socketpair()
+outbox.put_encoded(GREETING + ready(b"ROUTER"))
+outbox.put([b"1", b"2"])
+assert outbox.flush(theirs)
+assert inbox.receive(ours, 1000) == [[b"1", b"2"]]
+theirs.send(b"@@")
+try:
+    inbox.receive(ours, 1000)
+except Unsound:
+    print("as ever", flush=True)
+'''
+for _ in range(3):
+    interpreter = interpreters.create()
+    failure = interpreters.run_string(interpreter, program)
+    assert failure is None, failure
+    interpreters.destroy(interpreter)
+    exec(program)
+"""
+
+
+@needs_extension
+def test_each_interpreter_of_a_process_may_have_it() -> None:
+    ended = subprocess.run(
+        [sys.executable, "-c", IN_A_SUBINTERPRETER],
+        env=child_environment({}),
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert ended.stdout == "as ever\n" * 6, ended.stderr

@@ -21,6 +21,7 @@
 
 #define DESCRIPTORS 16
 #define EVENTS 256
+#define CROWDED 50e-6
 
 /* Either a few descriptors, or an epoll instance that stands for many. */
 typedef struct {
@@ -116,17 +117,21 @@ static PyObject *ready_ones(Descriptors *them, int found)
     return list;
 }
 
-/* Look again and again for a moment; in between others may run. */
+/* Look again and again for a moment; in between others may run, and when they do so for long,
+ * it is better to be woken up.
+ */
 static int look_eagerly(Descriptors *them, double end)
 {
-    int found;
+    double before, after;
     do {
-        found = look(them, 0);
+        int found = look(them, 0);
         if (found != 0)
-            break;
+            return found;
+        before = now();
         sched_yield();
-    } while (now() < end);
-    return found;
+        after = now();
+    } while (after < end && after - before < CROWDED);
+    return 0;
 }
 
 PyObject *roc_wait(PyObject *Py_UNUSED(module), PyObject *const *args, Py_ssize_t count)

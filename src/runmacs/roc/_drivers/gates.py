@@ -18,6 +18,9 @@ __all__ = ["Gate", "Poller", "Signal", "Waker"]
 _SELECTED = 500
 """Of the 512 descriptors that Windows can wait for at a time; some are not ours."""
 
+_CROWDED = 50e-6
+"""Seconds for which others run, at least, when there are more of them than processors."""
+
 _now = time.perf_counter
 _let_others_run: Callable[[], None] = getattr(os, "sched_yield", lambda: time.sleep(0))
 
@@ -76,31 +79,51 @@ class Eagerness:
 
     Being woken up costs more than a look, on a virtual machine many times more. So after a
     wait that was short the next one begins with looks, in between which others may run; one
-    that was in vain ends this until a short wait is seen again. When calls come seldom, or
-    not at all, nothing is spent.
+    that was in vain ends this until a short wait is seen again, and after several in a row
+    until many are. When calls come seldom, or not at all, nothing is spent.
+
+    Where others want to run, who gave way gets the processor back much later than who is woken
+    up: a look that takes long for that is the last one.
     """
 
     MOMENT = 250e-6
+    MOST = 64
 
     def __init__(self) -> None:
         self._pays = False
+        self._vain = 0
+        self._sober = 0
 
     def wait(self, look: Callable[[float, float], list[int]], timeout: float) -> list[int]:
         """What ``look`` finds within ``timeout`` seconds, the first of them eagerly, or not."""
         moment = self.MOMENT
+        eager = self._pays and timeout > moment
         begun = _now()
-        ready = look(timeout, moment if self._pays and timeout > moment else 0.0)
-        self._pays = bool(ready) and _now() - begun < moment
+        ready = look(timeout, moment if eager else 0.0)
+        if not ready or _now() - begun >= moment:
+            self._pays = False
+            if eager:
+                self._vain = self._sober = min(2 * self._vain + 1, self.MOST)
+        elif self._sober:
+            self._sober -= 1
+        else:
+            self._pays = True
+            if eager:
+                self._vain = 0
         return ready
 
 
 def _look_eagerly(look: Callable[[float], list[int]], timeout: float, moment: float) -> list[int]:
     """What ``look`` finds; for the first ``moment`` seconds it looks again and again."""
-    begun = _now()
-    while _now() - begun < moment:
+    begun = now = _now()
+    while now - begun < moment:
         if ready := look(0.0):
             return ready
+        before = _now()
         _let_others_run()
+        now = _now()
+        if now - before > _CROWDED:
+            break
     return look(timeout)
 
 
