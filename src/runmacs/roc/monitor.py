@@ -67,7 +67,7 @@ class BrokerMonitor:
         return {
             "broker": self._core.broker_id,
             "uptime": self._clock() - self._started,
-            **self._core.snapshot()["counters"],
+            **self._core.figures(),
             **asdict(self._traffic),
             **self._news.snapshot(),
         }
@@ -103,7 +103,7 @@ class BrokerMonitor:
             for name in ("requests", "publications_taken")
         }
         self._told, self._told_at = stats, now
-        objects = sum(entry["state"] != "absent" for entry in self.objects())
+        objects = self._core.served_objects()
         return {**stats, "uptime": round(stats["uptime"], 1), "objects": objects, **rates}
 
     def log(
