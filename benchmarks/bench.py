@@ -39,7 +39,7 @@ class Options:
 
 @dataclass(frozen=True)
 class Case:
-    """One measure of one subject; `run` may raise NotThere."""
+    """One measure of one subject; `run` may raise anything, NotThere for instance."""
 
     subject: str
     run: Callable[[], Figures]
@@ -61,11 +61,14 @@ class Running:
 
     def client(self, number: int = 0) -> Process:
         """One of its clients, connected; started if it is a new one."""
+        for lost in [client for client in self.clients if client.lost]:
+            self.clients.remove(lost)
+            self.house.end(lost)
         while len(self.clients) <= number:
             env = getattr(self.peer, "ENV", None)
             process = self.house.play("drive", self.name, self.address, env=env)
-            process.line()
             self.clients.append(process)
+            process.line()
         return self.clients[number]
 
 
@@ -141,14 +144,16 @@ class Bench:
                 _show(f"{measure}, round {number + 1}/{rounds}: {case.subject}")
                 try:
                     yield case, case.run()
-                except NotThere as reason:
+                except Exception as error:
                     failed.add(case.subject)
-                    self.miss(measure, case.subject, _words(str(reason)))
+                    self.miss(measure, case.subject, _words(error))
 
 
-def _words(reason: str) -> str:
+def _words(error: Exception) -> str:
     """The reason alone, without who said it."""
-    return reason.split(": NotThere: ")[-1]
+    if isinstance(error, NotThere):
+        return str(error).split(": NotThere: ")[-1]
+    return f"{type(error).__name__}: {error}"
 
 
 def _show(what: str) -> None:

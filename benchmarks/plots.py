@@ -190,7 +190,7 @@ def _growth(kind: str) -> Callable[[Results], Figure | None]:
                 return None
             axes = made.add_subplot(1, len(panels), index + 1)
             axes.plot(*zip(*points, strict=True), **_line("roc"))
-            axes.set_ylim(bottom=0)
+            axes.set_ylim(0, 1.15 * max(value for _, value in points) or 1)
             axes.set_xlabel(kind, fontsize=8)
             axes.set_title(title, loc="left", fontsize=9)
             axes.tick_params(labelsize=7)

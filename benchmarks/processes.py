@@ -40,6 +40,8 @@ class Process:
 
     def __init__(self, command: Sequence[str], env: Mapping[str, str], name: str) -> None:
         self.name = name
+        self.lost = False
+        """Whether an answer did not come: another one cannot be told from it any more."""
         self._complaints = tempfile.TemporaryFile("w+")  # noqa: SIM115
         self._process = subprocess.Popen(
             command,
@@ -62,6 +64,7 @@ class Process:
             selector.register(self._process.stdout, selectors.EVENT_READ)
             line = self._process.stdout.readline() if selector.select(patience) else ""
         if not line:
+            self.lost = True
             raise NotThere(f"{self.name} said nothing: {self._last_complaint()}")
         return line.strip()
 

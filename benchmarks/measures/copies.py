@@ -1,6 +1,7 @@
 """The most memory that the process in the middle holds while an array of 64 MiB passes.
 
-Beyond what it held before, in multiples of the array: a copy more would be one more.
+Beyond what it held before the first one, in multiples of the array: a copy more would be one
+more.
 """
 
 from __future__ import annotations
@@ -9,14 +10,16 @@ import sys
 from functools import partial
 from pathlib import Path
 
-from ..bench import Bench, Case, Figures, Running
-from ..processes import NotThere
+from .. import peers
+from ..bench import Bench, Case, Figures
+from ..processes import House, NotThere
 
 TITLE = "Memory while 64 MiB pass"
 UNIT = "arrays"
 ABOUT = __doc__
 LESS_IS_BETTER = True
 PEERS = ("roc", "roc_over_c", "c_broker", "zmq_proxy", "nats", "zenoh")
+ROUNDS = 3
 SIZE = 64 << 20
 
 
@@ -26,26 +29,22 @@ def cases(bench: Bench) -> list[Case]:
         bench.miss("copies", "all", "the peak of a process's memory is read on Linux only")
         return []
     return [
-        Case(running.peer.NAME, partial(_run, running, size))
+        Case(running.peer.NAME, partial(_run, running.name, size))
         for running in bench.present(PEERS, "copies")
     ]
 
 
-def _run(running: Running, size: int) -> Figures:
-    client, middle = running.client(), running.servers[0].pid
-    client.ask(do="serial", seconds=0.05)
-    before = _forget_peak(middle)
-    client.ask(do="arrays", seconds=0.0, size=size)
-    return {"": (_memory(middle, "VmHWM") - before) / size}
-
-
-def _forget_peak(pid: int) -> int:
-    """What it holds now, in bytes; its peak begins anew from here."""
-    try:
-        Path(f"/proc/{pid}/clear_refs").write_text("5")
-    except OSError as error:
-        raise NotThere(f"the peak cannot be reset: {error}") from None
-    return _memory(pid, "VmRSS")
+def _run(name: str, size: int) -> Figures:
+    peer = peers.load(name)
+    with House() as house:
+        address = peer.start(house)
+        middle = house.processes[0].pid
+        client = house.play("drive", name, address)
+        client.line()
+        client.ask(do="serial", seconds=0.05)
+        before = _memory(middle, "VmRSS")
+        client.ask(do="arrays", seconds=0.5, size=size)
+        return {"": (_memory(middle, "VmHWM") - before) / size}
 
 
 def _memory(pid: int, field: str) -> int:

@@ -1,7 +1,7 @@
-"""What processes use: memory (RSS), and the processor while nothing happens.
+"""What processes use: memory (RSS), the processor for a serial call, and when they are idle.
 
-The broker alone, with one server and one client, and with 1,000 objects whose servers beat;
-the peers with what they are here: client, server, and whatever stands between.
+The broker alone, and with 1,000 objects whose servers beat; the peers with what they are
+here: the client, and on the other side the server and whatever stands between.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from ..peers import PEERS, roc
 from ..processes import House
 from ..usage import cpu_seconds, rss
 
-TITLE = "Memory, and the processor when idle"
+TITLE = "Memory and processor"
 UNIT = "MB"
 ABOUT = __doc__
 LESS_IS_BETTER = True
@@ -27,7 +27,7 @@ def cases(bench: Bench) -> list[Case]:
     objects = OBJECTS // 10 if quick else OBJECTS
     seconds = bench.seconds if quick else max(3.0, 4 * bench.seconds)
     peers = [
-        Case(running.peer.NAME, partial(_processes, running))
+        Case(running.peer.NAME, partial(_processes, running, bench.seconds))
         for running in bench.present(PEERS, "memory")
     ]
     return [
@@ -37,12 +37,22 @@ def cases(bench: Bench) -> list[Case]:
     ]
 
 
-def _processes(running: Running) -> Figures:
-    """All that a peer has started for one object; and one client."""
+def _processes(running: Running, seconds: float) -> Figures:
+    """All that a peer has started for one object; and one client, while it calls."""
     client = running.client()
-    client.ask(do="serial", seconds=0.05)
-    others = sum(rss(server.pid) for server in running.servers)
-    return {"client": rss(client.pid), "server and what stands between": others}
+    sides = {"client": [client.pid], "other side": [server.pid for server in running.servers]}
+    before = {side: _cpu_of(pids) for side, pids in sides.items()}
+    calls = client.ask(do="serial", seconds=seconds) * seconds
+    figures: Figures = {}
+    for side, pids in sides.items():
+        used = _cpu_of(pids) - before[side]
+        figures[side] = sum(rss(pid) for pid in pids)
+        figures[f"{side}, CPU µs per call"] = used / calls * 1e6
+    return figures
+
+
+def _cpu_of(pids: list[int]) -> float:
+    return sum(cpu_seconds(pid) for pid in pids)
 
 
 def _idle(seconds: float) -> Figures:

@@ -329,6 +329,18 @@ def test_what_is_no_object_id_is_never_queued(broker: ScriptedBroker, name: byte
     assert broker.core.snapshot()["objects"] == []
 
 
+def test_a_hint_knows_who_has_come_and_gone_since(broker: ScriptedBroker) -> None:
+    def suggested() -> object:
+        broker.call("c1", "vnri", 1)
+        return error_of(broker, "c1")["data"]["suggestions"]
+
+    assert suggested() == []
+    broker.ready("w1", "vnir")
+    assert suggested() == suggested() == ["vnir"]
+    broker.leave("w1")
+    assert suggested() == []
+
+
 def test_a_caller_may_ask_to_wait(broker: ScriptedBroker) -> None:
     assert broker.call("c1", "vnir", 1, wait=True) == []
     assert broker.call("c1", "vnir", 2, ttl=1.0, wait=True) == []

@@ -37,6 +37,7 @@ __all__ = ["BrokerCore", "Counters", "Drained", "Event", "Limits", "StoodStill",
 
 
 _ANSWERED_AT_STOP = 10_000
+_REMEMBERED = 100
 _AT_A_TICK = 100
 """Workers that are looked after in one go: calls pass in between, however many there are."""
 
@@ -145,6 +146,7 @@ class BrokerCore:
         self._next_beat = 0.0
         self._beats = 0
         self._to_look_after: list[Worker] = []
+        self._near: dict[str, list[str]] = {}
         self._pause = BEAT / 2
 
     # ---- the doors
@@ -280,15 +282,12 @@ class BrokerCore:
         known = name in self._services
         if not patient or mdp.object_id_problem(name) is not None:
             self._fail_absent(call.client, call.asked(name), call.body, out)
-        elif not known and self._absent_objects() >= self.limits.absent_objects:
+        elif not known and len(self.registry.absent) >= self.limits.absent_objects:
             self._fail_absent(call.client, call.asked(name), call.body, out)
         else:
             if recent and not call.body.waits and lost_at is not None:
                 call.deadline = min(call.deadline, lost_at + LOST_AFTER)
             self._enqueue(self.registry.service(name), call, now, out)
-
-    def _absent_objects(self) -> int:
-        return sum(not service.serving for service in self._services.values())
 
     def _fail_absent(self, client: bytes, name: bytes, body: Body, out: list[Effect]) -> None:
         self.counters.refused_unknown_object += 1
@@ -297,18 +296,26 @@ class BrokerCore:
         near = self._nearest(text)
         hint = f" Did you mean {' or '.join(map(repr, near))}?" if near else ""
         if not near:
-            count = sum(bool(service.serving) for service in self._services.values())
-            hint = " No object is shared at all: start its server." if not count else ""
+            none = len(self.registry.absent) == len(self._services)
+            hint = " No object is shared at all: start its server." if none else ""
         message = f"No server shares an object under the id {text!r}; nothing was executed.{hint}"
         self._fail(client, name, body, errors.ObjectNotFound, message, out, suggestions=near)
 
     def _nearest(self, text: str) -> list[str]:
-        """The ids most like this one; bounded, whatever is asked with however many ids."""
+        """The ids most like this one; bounded, whatever is asked with however many ids.
+
+        Remembered until a server comes or goes: who asks for what is not there asks again.
+        """
         if len(text) > 64:
             return []
-        served = (name for name, service in self._services.items() if service.serving)
-        names = [name.decode() for name in served if abs(len(name) - len(text)) <= 3]
-        return difflib.get_close_matches(text, names[:500], n=3)
+        near = self._near.get(text)
+        if near is None:
+            served = (name for name, service in self._services.items() if service.serving)
+            alike = (name.decode() for name in served if abs(len(name) - len(text)) <= 3)
+            near = difflib.get_close_matches(text, itertools.islice(alike, 500), n=3)
+            if len(self._near) < _REMEMBERED:
+                self._near[text] = near
+        return near
 
     # ---- the control lane, and the broker's own names
 
@@ -460,6 +467,7 @@ class BrokerCore:
     def _admit(
         self, rid: bytes, name: bytes, properties: Properties | None, now: float, out: list[Effect]
     ) -> None:
+        self._near.clear()
         earlier = self.registry.same_instance(name, properties)
         if earlier is not None:
             self._leave(earlier, now, out, lost=True)
@@ -514,6 +522,7 @@ class BrokerCore:
     def _leave(self, worker: Worker, now: float, out: list[Effect], lost: bool) -> None:
         """A worker is gone, by its own word or without one: tell who waits for it."""
         service = worker.service
+        self._near.clear()
         self.registry.remove(worker)
         self._note("lost" if lost else "left", worker, calls=len(worker.held_calls))
         if lost:
@@ -682,8 +691,16 @@ class BrokerCore:
         return {
             "broker": self.broker_id,
             "objects": [_object(service) for service in self._services.values()],
-            "counters": {f.name: getattr(self.counters, f.name) for f in fields(self.counters)},
+            "counters": self.figures(),
         }
+
+    def figures(self) -> dict[str, int]:
+        """The counters alone."""
+        return {f.name: getattr(self.counters, f.name) for f in fields(self.counters)}
+
+    def served_objects(self) -> int:
+        """How many objects have a server now."""
+        return len(self._services) - len(self.registry.absent)
 
     def presence(self, object_id: str) -> dict[str, Any] | None:
         """Who serves an object, in short; None when nobody does."""

@@ -123,6 +123,8 @@ class Registry:
     def __init__(self) -> None:
         self.workers: dict[bytes, Worker] = {}
         self.services: dict[bytes, Service] = {}
+        self.absent: set[bytes] = set()
+        """Those of the services that nobody serves: calls wait for them."""
         self.lost: dict[bytes, float] = {}
 
     def service(self, name: bytes) -> Service:
@@ -130,6 +132,7 @@ class Registry:
         service = self.services.get(name)
         if service is None:
             service = self.services[name] = Service(name)
+            self.absent.add(name)
         return service
 
     def same_instance(self, name: bytes, properties: Properties | None) -> Worker | None:
@@ -148,6 +151,8 @@ class Registry:
         self.lost.pop(service.name, None)
         worker.state = self._place(worker)
         (service.serving if worker.state == "serving" else service.others).append(worker)
+        if service.serving:
+            self.absent.discard(service.name)
         return worker.state
 
     @staticmethod
@@ -165,6 +170,8 @@ class Registry:
         del self.workers[worker.rid]
         service = worker.service
         (service.serving if worker in service.serving else service.others).remove(worker)
+        if not service.serving:
+            self.absent.add(service.name)
         self.drop_if_unused(service)
 
     def promote(self, service: Service) -> Worker | None:
@@ -176,18 +183,21 @@ class Registry:
         for other in service.others:
             other.doubted = None
         service.serving.append(worker)
+        self.absent.discard(service.name)
         return worker
 
     def drop_if_unused(self, service: Service) -> None:
         """Forget a service that has neither workers nor calls."""
         if not service.workers and not service.waiting.count:
             self.services.pop(service.name, None)
+            self.absent.discard(service.name)
 
     def check(self) -> None:
         """Every invariant of the registry."""
         listed = [worker for service in self.services.values() for worker in service.workers]
         assert {worker.rid for worker in listed} == set(self.workers)
         assert len(listed) == len(self.workers)
+        assert self.absent == {s.name for s in self.services.values() if not s.serving}
         for name, service in self.services.items():
             assert service.name == name
             assert service.workers or service.waiting.count, f"{name!r} is unused"
