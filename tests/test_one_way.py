@@ -48,11 +48,11 @@ def vnir(client: RocClient) -> Any:
 def test_it_is_executed_and_nobody_waits(bench: Bench, client: RocClient, vnir: Any) -> None:
     begin, move = vnir.begin, vnir.lens.move
     began = time.monotonic()
-    client.notify(begin, 1, 0.5)
+    client.notify(begin, 1, 1.0)
     client.notify(begin, number=2)
     client.notify(setattr, vnir, "fps", 30)
     client.notify(move, 3)
-    assert time.monotonic() - began < TOLERANCE
+    assert time.monotonic() - began < 0.7, "nobody waits for the server"
     assert vnir.fps == 30, "later calls come later"
     assert vnir.lens.position == 3
     assert bench.begun() == [1, 2]
@@ -196,10 +196,10 @@ def test_asyncio_has_the_same(bench: Bench) -> None:
         async with AsyncRocClient(bench.broker, timeout=10) as client:
             vnir = client["vnir"]
             began = time.monotonic()
-            await client.notify(vnir.begin, 1, 0.5)
+            await client.notify(vnir.begin, 1, 2.0)
             await client.notify(setattr, vnir, "fps", 30)
             await asyncio.gather(*(client.notify(vnir.begin, number) for number in range(2, 102)))
-            assert time.monotonic() - began < TOLERANCE + 0.2
+            assert time.monotonic() - began < 1.5, "nobody waits for the server"
             assert await vnir.fps == 30
             await client.notify(client["vnri"], 1)
             with pytest.raises(TypeError, match="is not remote"):

@@ -240,7 +240,7 @@ class FutureCaller(Caller):
         return future
 
     def begin_batch(self, batch: Batch, timeout: float) -> None:
-        """Begin calls that travel together; those that have no `promise` are one-way."""
+        """Begin calls that travel together; each has a `promise`."""
         count = len(batch.calls())
         if self._crowded(count):
             self._await_room(count, clock() + timeout)
