@@ -73,6 +73,28 @@ def test_messages_both_ways(driven: DrivenLink, peer: Peer) -> None:
     assert driven.changes == [True]
 
 
+def test_what_is_held_goes_with_the_next_or_when_it_is_let_go(
+    driven: DrivenLink, peer: Peer
+) -> None:
+    link = driven.link
+
+    def has_come() -> bool:
+        return bool(select.select([peer.sock], (), (), 0.05)[0])
+
+    assert link.send([b"1"], hold=True)
+    assert link.send([b"2"], hold=True)
+    assert not has_come()
+    assert link.send([b"3"])
+    assert [peer.receive() for _ in range(3)] == [[b"1"], [b"2"], [b"3"]]
+    assert link.send([b"4"], hold=True)
+    link.flush()
+    assert peer.receive() == [b"4"]
+    link.flush()
+    assert not has_come()
+    assert link.send([bytearray(100_000)], hold=True)
+    assert peer.receive() == [bytes(100_000)], "what somebody may change is not held"
+
+
 def test_partial_writes() -> None:
     """Buffers of the system of a few KiB: every message is cut, both ways at a time."""
     lot = random.Random(3)

@@ -102,7 +102,8 @@ class Outbox:
         """Queue a message; `flush` sends it. Returns of how many new parts it is."""
         parts = zmtp.encode(frames)
         self._out += parts
-        self.queued += sum(map(len, parts))
+        for part in parts:
+            self.queued += len(part)
         return len(parts)
 
     def put_encoded(self, data: Frame) -> None:

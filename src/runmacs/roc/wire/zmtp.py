@@ -86,14 +86,19 @@ def encode(frames: Sequence[Frame | bytearray]) -> list[Frame]:
     """
     parts: list[Frame] = []
     small: list[bytes] = []
+    shorts = _SHORT_MORE
     last = len(frames) - 1
     for index, frame in enumerate(frames):
+        if index == last:
+            shorts = _SHORT
+        if type(frame) is bytes and len(frame) < 256:
+            small += (shorts[len(frame)], frame)
+            continue
         size = frame.nbytes if isinstance(frame, memoryview) else len(frame)
-        more = index < last
         if size < 256:
-            small.append((_SHORT_MORE if more else _SHORT)[size])
+            small.append(shorts[size])
         else:
-            small.append(bytes((_LONG | more,)) + size.to_bytes(8, "big"))
+            small.append(bytes((_LONG | (index < last),)) + size.to_bytes(8, "big"))
         if size < _IN_PLACE:
             small.append(frame if isinstance(frame, bytes) else bytes(frame))
         else:
