@@ -61,6 +61,7 @@ BARS = (
         ("serial", "Pyro5 direct", ""),
     ),
     _times("pipelined calls, against its batch", "pipelined", "", 1.2, "Pyro5 direct"),
+    _times("pipelined calls, against its batch", "pipelined", "", 1.2, "Pyro5 as it comes"),
     _times("the broker alone", "alone", "", 0.55, "C broker"),
     _times("8 MiB arrays", "arrays", "8 MiB", 0.95, "C broker"),
     _times("8 MiB arrays", "arrays", "8 MiB", 0.8, "Zenoh routed"),
