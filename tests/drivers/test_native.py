@@ -365,7 +365,10 @@ def test_a_wait_lets_other_threads_run() -> None:
     for moment in (0.0, 0.1):
         before = turns
         began = time.monotonic()
-        assert wait((ours.fileno(),), 0.2, moment) == []
+        waited = wait((ours.fileno(),), 0.2, moment)
+        if waited is None:  # the other thread is in a hurry
+            waited = wait((ours.fileno(),), 0.2, 0.0)
+        assert waited == []
         assert 0.19 < time.monotonic() - began < 5
         assert turns - before > 100
     over.set()
@@ -387,7 +390,8 @@ def test_ctrl_c_ends_a_wait_at_once(moment: float) -> None:
     timer.start()
     began = time.monotonic()
     with pytest.raises(KeyboardInterrupt):
-        wait((ours.fileno(),), 30.0, moment)
+        # Where others want to run it looks no longer, and is asked to wait.
+        wait((ours.fileno(),), 30.0, moment) or wait((ours.fileno(),), 30.0, 0.0)
     assert time.monotonic() - began < 5
     timer.join()
     ours.close()
