@@ -315,6 +315,23 @@ def test_a_large_frame_leaves_from_where_it_is(name: str) -> None:
         outbox.flush(ours)
 
 
+@needs_extension
+def test_an_outbox_that_is_cleared_in_the_middle_survives() -> None:
+    class Meddling(Memory):
+        def copy(self, view: memoryview) -> bytes:
+            outbox.clear()
+            return bytes(view)
+
+    outbox: Any = implementation("C").Outbox(Meddling())
+    for _ in range(3):
+        parts = outbox.put([b"1", bytearray(100_000), bytearray(100_000), b"2"])
+        outbox.own(parts)
+        assert outbox.queued == outbox.parts == 0
+        assert outbox.put([b"1", b"2"]) == 1
+        assert outbox.queued == 6
+        outbox.clear()
+
+
 # ---- to many
 
 
