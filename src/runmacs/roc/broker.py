@@ -126,7 +126,8 @@ class Broker:
 
         A broker runs once: to route again, make a new one.
         """
-        _logger.info("The broker's hot paths run in %s%s", native.RUNS, _why_not())
+        level = logging.WARNING if native.BROKEN else logging.INFO
+        _logger.log(level, "The broker's hot paths run in %s%s", native.RUNS, _why_not())
         self._restore()
         try:
             self._routing.run()

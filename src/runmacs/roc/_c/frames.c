@@ -25,6 +25,8 @@
 /* A read of this many bytes, and as much of a frame that began before, go to the scratch. */
 #define SCRATCH_READ (64 * 1024)
 #define SCRATCH (SCRATCH_READ + ROC_IN_PLACE + 4096)
+/* More memory than this is given back when nothing waits in it. */
+#define REST_KEPT 4096
 /* Larger reads release the GIL. */
 #define QUICK_READ (64 * 1024)
 
@@ -428,6 +430,11 @@ static int keep_rest(Frames *self, const uint8_t *data, Py_ssize_t size)
         }
         self->rest = larger;
         self->rest_space = size;
+    }
+    else if (!size && self->rest_space > REST_KEPT) {
+        PyMem_Free(self->rest);
+        self->rest = NULL;
+        self->rest_space = 0;
     }
     if (size)
         memmove(self->rest, data, (size_t)size);

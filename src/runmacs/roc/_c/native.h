@@ -8,7 +8,7 @@
 #include <stdint.h>
 
 /* Counted up with each change of what Python sees; `_drivers/native.py` wants the same. */
-#define ROC_INTERFACE 1
+#define ROC_INTERFACE 2
 
 #define ROC_MORE 1
 #define ROC_LONG 2

@@ -6,6 +6,8 @@
  * - Messages are queued whole or not at all, and leave in order.
  * - Small frames are written one behind the other into chunks; a large one stays where it is,
  *   and its buffer is held until it has left.
+ * - Python code may run whenever a buffer is taken or released, and may clear the outbox: whoever
+ *   goes on afterwards looks at the generation first.
  * - One `sendmsg` takes up to PARTS of them. It does not wait; when it has much to copy, it
  *   releases the GIL, and meanwhile nobody else can use the outbox.
  */
@@ -236,12 +238,15 @@ static int put_frame(Outbox *self, PyObject *frame, int more)
 /* As it was before: parts beyond the count go, and the last one's end. */
 static void take_back(Outbox *self, Py_ssize_t count, Py_ssize_t end, Py_ssize_t queued)
 {
+    unsigned long generation = self->generation;
     while (self->count > count) {
         Part part = *last_part(self);
         self->count--;
         release_part(self, part);
+        if (self->generation != generation)
+            return;
     }
-    if (count && self->count == count)
+    if (count)
         last_part(self)->size = end;
     self->queued = queued;
 }
@@ -251,6 +256,7 @@ static int put_message(Outbox *self, PyObject *frames, Py_ssize_t begin)
 {
     Py_ssize_t count = PySequence_Fast_GET_SIZE(frames), parts = self->count;
     Py_ssize_t end = parts ? last_part(self)->size : 0, queued = self->queued;
+    unsigned long generation = self->generation;
     int failed = 0;
     for (Py_ssize_t index = begin; index < count && !failed; index++) {
         if (PySequence_Fast_GET_SIZE(frames) != count) {
@@ -262,7 +268,7 @@ static int put_message(Outbox *self, PyObject *frames, Py_ssize_t begin)
         failed = put_frame(self, frame, index + 1 < count ? ROC_MORE : 0);
         Py_DECREF(frame);
     }
-    if (failed)
+    if (failed && self->generation == generation)
         take_back(self, parts, end, queued);
     return failed;
 }
@@ -329,6 +335,7 @@ static int own_part(Outbox *self, roc_state *state, Py_ssize_t place)
     Part *part = &self->parts[place];
     if (part->space || PyBytes_CheckExact(part->view.obj))
         return 0;
+    unsigned long generation = self->generation;
     PyObject *view = PyMemoryView_FromMemory((char *)part->data + part->sent,
                                              part->size - part->sent, PyBUF_READ);
     if (view == NULL)
@@ -342,6 +349,10 @@ static int own_part(Outbox *self, roc_state *state, Py_ssize_t place)
     Py_XDECREF(copy);
     if (failed)
         return -1;
+    if (self->generation != generation) {
+        PyBuffer_Release(&own); /* all was cleared meanwhile */
+        return 0;
+    }
     part = &self->parts[place];
     if (own.len != part->size - part->sent) {
         PyBuffer_Release(&own);

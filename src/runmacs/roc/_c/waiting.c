@@ -1,10 +1,12 @@
-/* Waiting for descriptors. The twin of `wait` in _drivers/pure.py, which is the reference.
+/* Waiting for descriptors. What `Gate` and `Poller` of _drivers/gates.py do
+ * without it is the reference.
  *
  * Rules:
  *
  * - The GIL is released while it waits, and while it looks again and again.
  * - A signal ends neither the look nor the wait before Python's handlers have run, and they
  *   run at once; unless one raises, the rest of the time is waited.
+ * - To look again and again is given up, with None, when others want to run.
  */
 
 #include "native.h"
@@ -117,10 +119,10 @@ static PyObject *ready_ones(Descriptors *them, int found)
     return list;
 }
 
-/* Look again and again for a moment; in between others may run, and when they do so for long,
- * it is better to be woken up.
+/* Look again and again for a moment; in between others may run. Sets `crowded` when they do so
+ * for long: then it is better to be woken up.
  */
-static int look_eagerly(Descriptors *them, double end)
+static int look_eagerly(Descriptors *them, double end, int *crowded)
 {
     double before, after;
     do {
@@ -130,7 +132,8 @@ static int look_eagerly(Descriptors *them, double end)
         before = now();
         sched_yield();
         after = now();
-    } while (after < end && after - before < CROWDED);
+        *crowded = after - before > CROWDED;
+    } while (after < end && !*crowded);
     return 0;
 }
 
@@ -153,9 +156,10 @@ PyObject *roc_wait(PyObject *Py_UNUSED(module), PyObject *const *args, Py_ssize_
     double begun = now(), left = timeout;
     int eager = moment > 0 && moment < timeout;
     for (;;) {
-        int found, error;
+        int found, error, crowded = 0;
         Py_BEGIN_ALLOW_THREADS
-        found = eager ? look_eagerly(&them, begun + moment) : look(&them, milliseconds(left));
+        found = eager ? look_eagerly(&them, begun + moment, &crowded)
+                      : look(&them, milliseconds(left));
         error = errno;
         Py_END_ALLOW_THREADS
         if (found > 0)
@@ -167,6 +171,8 @@ PyObject *roc_wait(PyObject *Py_UNUSED(module), PyObject *const *args, Py_ssize_
         /* Before it sleeps, too: a signal that came while it looked would not wake it. */
         if (PyErr_CheckSignals() < 0)
             return NULL;
+        if (crowded)
+            Py_RETURN_NONE;
         left = timeout - (now() - begun);
         if (!eager && (found == 0 || left <= 0))
             return ready_ones(&them, 0);

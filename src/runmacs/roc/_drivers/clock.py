@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import time
 from collections.abc import Callable
 
@@ -13,8 +14,7 @@ def _clock() -> Callable[[], float]:
     if boottime is None:
         # macOS and Windows: their monotonic clocks run on, or stop, as the system has it.
         return time.monotonic
-    read = time.clock_gettime
-    return lambda: read(boottime)
+    return functools.partial(time.clock_gettime, boottime)
 
 
 now = _clock()

@@ -160,6 +160,8 @@ class StreamFront(StreamHost):
 
     def tick(self, now: float) -> list[bytes]:
         self.look_after(now)
+        if not self._gone:
+            return []
         gone, self._gone = self._gone, []
         return gone
 

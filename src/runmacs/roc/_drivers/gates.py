@@ -9,7 +9,7 @@ import socket
 import time
 import warnings
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeAlias
 
 from . import native
 
@@ -79,11 +79,11 @@ class Eagerness:
 
     Being woken up costs more than a look, on a virtual machine many times more. So after a
     wait that was short the next one begins with looks, in between which others may run; one
-    that was in vain ends this until a short wait is seen again, and after several in a row
-    until many are. When calls come seldom, or not at all, nothing is spent.
+    that was in vain ends this until a short wait is seen again. When calls come seldom, or
+    not at all, nothing is spent.
 
     Where others want to run, who gave way gets the processor back much later than who is woken
-    up: a look that takes long for that is the last one.
+    up: then it sleeps, and does so for the next waits as well, for more of them each time.
     """
 
     MOMENT = 250e-6
@@ -91,29 +91,38 @@ class Eagerness:
 
     def __init__(self) -> None:
         self._pays = False
-        self._vain = 0
+        self._crowded = 0
         self._sober = 0
 
-    def wait(self, look: Callable[[float, float], list[int]], timeout: float) -> list[int]:
+    def wait(self, look: Look, timeout: float) -> list[int]:
         """What ``look`` finds within ``timeout`` seconds, the first of them eagerly, or not."""
         moment = self.MOMENT
         eager = self._pays and timeout > moment
         begun = _now()
         ready = look(timeout, moment if eager else 0.0)
+        if ready is None:
+            self._pays = False
+            self._crowded = self._sober = min(2 * self._crowded + 1, self.MOST)
+            return look(timeout, 0.0) or []
         if not ready or _now() - begun >= moment:
             self._pays = False
-            if eager:
-                self._vain = self._sober = min(2 * self._vain + 1, self.MOST)
         elif self._sober:
             self._sober -= 1
         else:
             self._pays = True
             if eager:
-                self._vain = 0
+                self._crowded = 0
         return ready
 
 
-def _look_eagerly(look: Callable[[float], list[int]], timeout: float, moment: float) -> list[int]:
+Look: TypeAlias = Callable[[float, float], list[int] | None]
+"""Waits for so many seconds, looking again and again for a moment; None if that is in the way of
+others, and nothing was found by then."""
+
+
+def _look_eagerly(
+    look: Callable[[float], list[int]], timeout: float, moment: float
+) -> list[int] | None:
     """What ``look`` finds; for the first ``moment`` seconds it looks again and again."""
     begun = now = _now()
     while now - begun < moment:
@@ -123,7 +132,7 @@ def _look_eagerly(look: Callable[[float], list[int]], timeout: float, moment: fl
         _let_others_run()
         now = _now()
         if now - before > _CROWDED:
-            break
+            return None
     return look(timeout)
 
 
@@ -147,10 +156,10 @@ class Gate:
         """The descriptors that are readable, after at most ``timeout`` seconds."""
         timeout = max(0.0, timeout)
         if self._eager is None or not timeout:
-            return self._wait(timeout, 0.0)
+            return self._wait(timeout, 0.0) or []
         return self._eager.wait(self._wait, timeout)
 
-    def _wait(self, timeout: float, moment: float) -> list[int]:
+    def _wait(self, timeout: float, moment: float) -> list[int] | None:
         if self._native is not None:
             return self._native(self._descriptors, timeout, moment)
         return _look_eagerly(self._look, timeout, moment)
@@ -226,6 +235,7 @@ class Poller:
         self._eager = Eagerness()
         self._interest: dict[int, bool] = {}
         self._epoll = select.epoll() if hasattr(select, "epoll") else None
+        self._descriptor = -1 if self._epoll is None else self._epoll.fileno()
         self._poll = select.poll() if self._epoll is None and hasattr(select, "poll") else None
 
     @property
@@ -261,12 +271,12 @@ class Poller:
     def wait(self, timeout: float) -> list[int]:
         """The descriptors that are ready, after at most ``timeout`` seconds."""
         if not timeout:
-            return self._wait(0.0, 0.0)
+            return self._wait(0.0, 0.0) or []
         return self._eager.wait(self._wait, timeout)
 
-    def _wait(self, timeout: float, moment: float) -> list[int]:
-        if native.wait is not None and self._epoll is not None:
-            return native.wait(self._epoll.fileno(), timeout, moment)
+    def _wait(self, timeout: float, moment: float) -> list[int] | None:
+        if self._descriptor >= 0 and native.wait is not None:
+            return native.wait(self._descriptor, timeout, moment)
         return _look_eagerly(self._look, timeout, moment)
 
     def look(self) -> list[int]:
@@ -286,6 +296,7 @@ class Poller:
         """Give the descriptor back."""
         if self._epoll is not None:
             self._epoll.close()
+            self._descriptor = -1
 
 
 def _mask(writing: bool) -> int:

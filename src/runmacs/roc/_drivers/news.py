@@ -76,7 +76,7 @@ class News:
         if self._more or now >= self._look_again or now >= self.next_deadline(now):
             return True
         intake, outlet = self.intake.descriptors, self.outlet.descriptors
-        return any(fd in intake or fd in outlet for fd in ready)
+        return not (intake.isdisjoint(ready) and outlet.isdisjoint(ready))
 
     def turn(
         self,

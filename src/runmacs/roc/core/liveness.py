@@ -65,19 +65,21 @@ class Standstill:
 
     def waiting(self, now: float, timeout: float) -> float:
         """The loop is about to wait for ``timeout``. Returns how long its work overran."""
-        stopped = self._stopped(now, self._since)
+        since = self._since
+        overran = since is not None and now - since > self.THRESHOLD
+        stopped = self._stopped(now) if overran else 0.0
         self._since, self._until = now, now + timeout
         return stopped
 
     def awake(self, now: float) -> float:
         """The loop has waited. Returns how long it stood still, if beyond what it asked for."""
-        stopped = self._stopped(now, self._until)
+        overran = self._since is not None and now - self._until > self.THRESHOLD
+        stopped = self._stopped(now) if overran else 0.0
         self._since = now
         return stopped
 
-    def _stopped(self, now: float, expected: float | None) -> float:
-        if self._since is None or expected is None or now - expected <= self.THRESHOLD:
-            return 0.0
+    def _stopped(self, now: float) -> float:
+        assert self._since is not None
         stopped = now - self._since
         if not self.age or stopped > self.LONG:
             self._settled = now + self.SETTLE
