@@ -39,12 +39,15 @@ class Peer:
         self.decoder = zmtp.Decoder(1 << 20, (b"ROUTER",))
         self._first = first
         self._asked = False
+        self._began = time.monotonic()
         self.greeted = False
 
     def on_readable(self) -> None:
         data = self.socket.recv(65536)
         if not data:
-            raise ConnectionError("the broker has closed a connection of the crowd")
+            age = time.monotonic() - self._began
+            state = "in use" if self.greeted else "not greeted yet"
+            raise ConnectionError(f"the broker closed a connection, {state} after {age:.1f} s")
         if self.greeted:
             return  # what it says now does not matter, but that it is read
         messages = self.decoder.feed(data)
