@@ -94,7 +94,7 @@ def test_the_last_beacon_of_each_source() -> None:
     keeper.hear([b"beacon.x.=", b"junk"], 0.0)
     found = [(one["source"], one["sent"], one["ago"]) for one in keeper.sources(10.0)]
     assert found == [("b", {"09": 2}, 8.0), ("a", {"09": 3}, 7.0)]
-    assert keeper.dropped_malformed == 1
+    assert keeper.dropped_malformed == 0  # whoever keeps the status counts it
 
 
 def test_what_is_no_record_is_not_kept_or_not_shown() -> None:

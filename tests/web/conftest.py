@@ -1,4 +1,4 @@
-"""The lab of the page's tests, once for each module; and the browser, once for all."""
+"""The lab of the page's tests and the browser, once for each module."""
 
 from __future__ import annotations
 
@@ -36,9 +36,9 @@ def _serves(lab: Lab) -> bool:
     return up and lab.ask("status/stage").status == 200
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
-    """A Chromium without a screen."""
+    """A Chromium without a screen; what drives it leaves an event loop while it lasts."""
     reason = "playwright is not installed"
     sync_api = pytest.importorskip("playwright.sync_api", reason=reason)
     found = shutil.which("chromium") or shutil.which("chromium-browser")
