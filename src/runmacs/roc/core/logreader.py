@@ -273,8 +273,8 @@ class LogReaderCore:
                 self._after = 0  # another run, with numbers of its own: from the beginning
                 return
         for text in texts if isinstance(texts, list) else []:
-            if isinstance(text, str):
-                self._on_record(text.encode("utf-8", "replace"), None, now)
+            if isinstance(text, str) and (record := self._parsed(text.encode("utf-8", "replace"))):
+                self._take(record, now, live=False)
         stuck = self._after is not None and after <= self._after
         self._after = after
         if not more or stuck:
@@ -308,31 +308,26 @@ class LogReaderCore:
         if len(frames) != 2:
             self.malformed += 1
         elif frames[0].startswith(b"log."):
-            if self._hole_to_heal(frames, now):
-                return
+            self._on_record(frames, now)
         else:
             self._on_beacon(frames, now)
 
-    def _hole_to_heal(self, frames: Sequence[bytes], now: float) -> bool:
-        """Read a record; True if it has to wait, as what is before it may have been kept."""
+    def _on_record(self, frames: Sequence[bytes], now: float) -> None:
+        """Take a record, unless what is before it may have been kept: then it has to wait."""
         record = self._parsed(bytes(frames[1]), bytes(frames[0]))
         if record is None:
-            return False
-        if record.n and self._may_heal():
-            known = self._sources.get(record.resource.source)
-            last = None if known is None else known.last.get(record.severity)
-            if last is not None and record.n > last + 1:
-                self._pull(frames)
-                return True
-        self._take(record, now, live=True)
-        return False
+            return
+        if self._may_heal() and self._is_after_a_hole(record):
+            self._pull(frames)
+        else:
+            self._take(record, now, live=True)
 
-    def _on_record(self, text: bytes, topic: bytes | None, now: float) -> None:
-        record = self._parsed(text, topic)
-        if record is not None:
-            self._take(record, now, live=False)
+    def _is_after_a_hole(self, record: Record) -> bool:
+        known = self._sources.get(record.resource.source)
+        last = None if known is None else known.last.get(record.severity)
+        return last is not None and record.n > last + 1
 
-    def _parsed(self, text: bytes, topic: bytes | None) -> Record | None:
+    def _parsed(self, text: bytes, topic: bytes | None = None) -> Record | None:
         try:
             return parse_record(text, topic)
         except RocError:
