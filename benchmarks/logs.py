@@ -7,8 +7,9 @@
   stand in the files, and how many were lost.
 * *storm*: four processes log as fast as they can or are asked to, with `RocLogger` and with
   `QueueHandler` and a listener that writes a file each: the time of single `log.info`.
-* *calls*: the time of calls through the broker, quiet and while the log takes so much of the
-  processor that 30 % stay idle.
+* *calls*: the time of calls through the broker, quiet, while the log takes so much of the
+  processors that 30 % stay idle (or at a rate that is asked for), and while other processes
+  take as much without logging: nobody else's program can be kept off the processors.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ import logging.handlers
 import os
 import queue
 import re
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -261,36 +263,93 @@ def calls_timed(client: RocClient, seconds: float) -> list[float]:
     return sorted(times)
 
 
-def calls(rate: float, seconds: float) -> None:
-    import psutil
+def loop(share: float, seconds: float) -> None:
+    """Take this share of a processor in bursts of 0.1 ms, and do nothing with it."""
+    burst = 1e-4
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        began = time.thread_time()
+        while time.thread_time() - began < burst:
+            pass
+        time.sleep(burst * (1 / share - 1))
 
+
+@contextmanager
+def emitting(how: str, rate: float, seconds: float, folder: Path) -> Iterator[None]:
+    """Four processes log, or loop, for at least so long; it begins when they are under way."""
+    command = [sys.executable, "-m", "benchmarks.logs", "--emit", how, "--rate", str(rate)]
+    children = [
+        subprocess.Popen(
+            [*command, "--seconds", str(seconds + 1.5), "--path", str(folder / f"{how}{at}.log")],
+            stdout=subprocess.DEVNULL,
+        )
+        for at in range(PROCESSES)
+    ]
+    time.sleep(1.5)
+    try:
+        yield
+    finally:
+        for child in children:
+            child.wait()
+
+
+def percentile(times: list[float], p: float) -> float:
+    return times[int(len(times) * p / 100)] * 1e6
+
+
+class Round:
+    """What calls took in one round, and how much of the processors was idle meanwhile."""
+
+    def __init__(self, client: RocClient, seconds: float) -> None:
+        import psutil
+
+        psutil.cpu_percent()
+        self.times = calls_timed(client, seconds)
+        self.idle = 100 - psutil.cpu_percent()
+
+
+IDLE = 30.0
+"""Percent of the processors that the storm is to leave idle."""
+
+LEAST = 2000.0
+
+
+def calls(rate: float, seconds: float, rounds: int = 5) -> None:
+    """Rounds of quiet, of a storm, and of processes that take as much and do not log."""
     with (
         tempfile.TemporaryDirectory() as name,
         broker(),
         running("-c", "from benchmarks.logs import serve; serve()"),
         RocClient(None, timeout=10) as client,
+        running("-m", "runmacs.roc.logdump", "--directory", str(Path(name) / "log")),
     ):
         calls_timed(client, 1.0)
-        quiet = calls_timed(client, seconds)
-        folder = Path(name)
-        with running("-m", "runmacs.roc.logdump", "--directory", str(folder / "log")):
-            time.sleep(1.0)
-            command = [sys.executable, "-m", "benchmarks.logs", "--emit", "roc"]
-            options = ["--rate", str(rate / PROCESSES), "--seconds", str(seconds + 3)]
-            children = [
-                subprocess.Popen([*command, *options], stdout=subprocess.DEVNULL)
-                for _ in range(PROCESSES)
-            ]
-            time.sleep(2.0)
-            psutil.cpu_percent()
-            busy = calls_timed(client, seconds)
-            idle = 100 - psutil.cpu_percent()
-            for child in children:
-                child.wait()
-        for p in (50, 99):
-            a, b = (times[int(len(times) * p / 100)] * 1e6 for times in (quiet, busy))
-            print(f"calls, p{p}: quiet {a:.0f} us, in a storm {b:.0f} us, ratio {b / a:.2f}")
-        print(f"      {rate:,.0f} records/s, {idle:.0f} % of the processors idle")
+        found: dict[str, list[Round]] = {"quiet": [], "storm": [], "loops": []}
+        asked = rate or 20_000.0
+        for at in range(rounds + 1):
+            quiet = Round(client, seconds)
+            with emitting("roc", asked / PROCESSES, seconds, Path(name)):
+                storm = Round(client, seconds)
+            share = (quiet.idle - storm.idle) / 100 * (os.cpu_count() or 1) / PROCESSES
+            with emitting("loop", max(0.01, share), seconds, Path(name)):
+                loops = Round(client, seconds)
+            if at:  # the first one warms up, and tells how much is needed
+                for what, one in (("quiet", quiet), ("storm", storm), ("loops", loops)):
+                    found[what].append(one)
+            if not rate:
+                asked *= (quiet.idle - IDLE) / max(5.0, quiet.idle - storm.idle)
+                asked = max(LEAST, asked)
+    print(f"calls, {rounds} rounds of {seconds:.0f} s, {asked:,.0f} records/s at the end")
+    medians = {}
+    for what, all_of_it in found.items():
+        p50, p99 = ([percentile(one.times, p) for one in all_of_it] for p in (50, 99))
+        medians[what] = statistics.median(p99)
+        each = ", ".join(f"{value:.0f}" for value in p99)
+        idle = statistics.median(one.idle for one in all_of_it)
+        print(
+            f"      {what}: p50 {statistics.median(p50):.0f} us, p99 {medians[what]:.0f} us"
+            f" ({each}), {idle:.0f} % idle; ratio {medians[what] / medians['quiet']:.2f}"
+        )
 
 
 def main() -> None:
@@ -300,7 +359,11 @@ def main() -> None:
     parser.add_argument("--rate", type=float, default=0.0)
     parser.add_argument("--seconds", type=float, default=10.0)
     parser.add_argument("--path", default="")
+    parser.add_argument("--rounds", type=int, default=5)
     given = parser.parse_args()
+    if given.emit == "loop":
+        loop(given.rate, given.seconds)
+        return
     if given.emit:
         emit(given.emit, given.rate, given.seconds, given.path)
         return
@@ -313,7 +376,7 @@ def main() -> None:
         elif what == "storm":
             storms(given.rate or 100_000, given.seconds)
         elif what == "calls":
-            calls(given.rate or 10_000, given.seconds)
+            calls(given.rate, min(given.seconds, 3.0), given.rounds)
 
 
 if __name__ == "__main__":
