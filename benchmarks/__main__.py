@@ -32,7 +32,8 @@ def main() -> int:
     else:
         with House() as house:
             results = measured(Bench(_options(given), house))
-        print("\r\x1b[K", end="", file=sys.stderr)
+        if sys.stderr.isatty():
+            print("\r\x1b[K", end="", file=sys.stderr)
     bars = judged(results)
     print(*report(results, bars), sep="\n")
     if given.json:

@@ -157,4 +157,5 @@ def _words(error: Exception) -> str:
 
 
 def _show(what: str) -> None:
-    print(f"\r\x1b[K{what}", end="", file=sys.stderr, flush=True)
+    if sys.stderr.isatty():
+        print(f"\r\x1b[K{what}", end="", file=sys.stderr, flush=True)
