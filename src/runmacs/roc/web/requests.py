@@ -45,7 +45,7 @@ _STATUS: dict[type[errors.RocError], int] = {
 
 
 def parts_of(request: Request, root: str) -> list[str]:
-    """What stands after ``/root/`` in the path, taken apart at its slashes."""
+    """What stands after the path's first name, ``root``, taken apart at its slashes."""
     raw: bytes = request.scope.get("raw_path") or request.url.path.encode()
     rest = raw.decode("latin-1").removeprefix(f"/{root}").removeprefix("/")
     if rest == ".json":  # the twin's other address

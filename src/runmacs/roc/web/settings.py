@@ -40,8 +40,8 @@ class Limits:
     failures: float = 20.0
     pages: int = 64
     calls: int = 32
-    records: int = 20_000
-    waiting: int = 20_000
+    records: int = 50_000
+    waiting: int = 50_000
     answers: int = 512 * 1024 * 1024
 
 
