@@ -22,6 +22,7 @@ from desk import Desk
 from instrument import Bench, standing_bench
 from processes import Spawner
 from runmacs.roc import AsyncRocClient, Endpoints, RocClient, errors
+from runmacs.roc._drivers import futures as driver
 from waiting import wait_until
 
 AT_ONCE = 0.25
@@ -371,14 +372,15 @@ def test_a_cancelled_call_that_waits_is_never_begun(
 
 
 def test_a_call_that_is_held_and_cancelled_is_not_sent(
-    bench: Bench, client: RocClient, vnir: Any
+    bench: Bench, client: RocClient, vnir: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    for name in ("_LOOP", "_LOOK"):  # however slowly this thread runs, it is a loop
+        monkeypatch.setattr(driver, name, 5.0)
     futures = [client.submit(vnir.begin, number) for number in range(3)]
-    assert futures[-1].cancel() or futures[-1].done()
-    cancelled = futures[-1].cancelled()
+    assert futures[-1].cancel()
     assert [future.result() for future in futures[:-1]] == [0, 1]
     assert vnir.echo(4) == 4
-    assert bench.begun() == ([0, 1] if cancelled else [0, 1, 2])
+    assert bench.begun() == [0, 1]
 
 
 def test_a_call_that_has_ended_is_not_cancelled(client: RocClient, vnir: Any) -> None:
