@@ -20,7 +20,7 @@ import functools
 import itertools
 from collections.abc import Callable, Sequence
 from types import CoroutineType
-from typing import Any, NamedTuple
+from typing import Any
 
 import msgspec
 
@@ -51,17 +51,24 @@ _MESSAGE = 300
 _ON_MEMBERS = ("rpc.get", "rpc.set", "rpc.special")
 
 
-class _Reply(NamedTuple):
-    """What has been answered so far."""
+class _Reply:
+    """What has been answered so far.
 
-    answers: list[bytes]
-    buffers: list[Buffer]
+    Attributes:
+        size: bytes over all frames.
+    """
 
-    @property
-    def size(self) -> int:
-        """Bytes over all frames."""
-        frames = sum(memoryview(buffer).nbytes for buffer in self.buffers)
-        return sum(map(len, self.answers)) + frames
+    __slots__ = ("answers", "buffers", "size")
+
+    def __init__(self) -> None:
+        self.answers: list[bytes] = []
+        self.buffers: list[Buffer] = []
+        self.size = 0
+
+    def add(self, answer: bytes) -> None:
+        """One more answer; its buffers are there already, and counted."""
+        self.answers.append(answer)
+        self.size += len(answer)
 
 
 class Dispatcher:
@@ -111,7 +118,7 @@ class Dispatcher:
 
         ``refusal`` is asked when a request's turn has come: why it may not begin, if so.
         """
-        reply = _Reply([], [])
+        reply = _Reply()
         for item in body.items:
             if isinstance(item, Invalid):
                 answer: bytes | None = encode_error(item.reply_id, item.code, item.message)
@@ -125,7 +132,7 @@ class Dispatcher:
             else:
                 answer = self._execute(item, frames[1:], reply)
             if answer is not None:
-                reply.answers.append(answer)
+                reply.add(answer)
         return [encode_responses(reply.answers, body.batch), *reply.buffers]
 
     def _execute(self, request: Request, received: Sequence[Buffer], reply: _Reply) -> bytes | None:
@@ -161,21 +168,26 @@ class Dispatcher:
         self, request: Request, reply_id: bytes, result: object, reply: _Reply
     ) -> bytes | None:
         """The answer that carries a result, or the error that says why it cannot be sent."""
-        mark = len(reply.buffers)
+        buffers = reply.buffers
+        mark = len(buffers)
+        size = reply.size
         try:
-            text = self._encoded(request, result, reply.buffers)
-            self._check_size(reply.size + len(text))
+            text = self._encoded(request, result, buffers)
+            if len(buffers) > mark:
+                size += sum(memoryview(buffer).nbytes for buffer in buffers[mark:])
+            self._check_size(size + len(text))
         except errors.LocalProtocolError as error:
             code, why = error.code, error.message.removeprefix("result cannot be sent: ")
         except BaseException as error:
             # A value's own code may run here (an enum's, a date's), and raise anything.
             if issubclass(type(error), KeyboardInterrupt) and self._interrupted():
-                del reply.buffers[mark:]
+                del buffers[mark:]
                 return self._interruption(request, "before its result was sent", True)
             code, why = INTERNAL_ERROR, f"it raised {message_of(error)}"
         else:
+            reply.size = size
             return encode_result(reply_id, text)
-        del reply.buffers[mark:]
+        del buffers[mark:]
         message = f"{self._name(request)} was executed, but its result cannot be sent: {why}"
         return self._error(request, code, message, True)
 

@@ -21,6 +21,7 @@ Source: https://www.jsonrpc.org/specification (2013-01-04).
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import itertools
 import re
@@ -148,15 +149,15 @@ _LONGEST_REASON = 200
 
 
 @functools.cache
-def _batch() -> msgspec.json.Decoder[Any]:
+def _batch_of(item: Any) -> msgspec.json.Decoder[Any]:
     """Reads a batch, and stops at the first item too many: a list is read to its end."""
-    places = [(f"item{place}", Raw | UnsetType, UNSET) for place in range(BATCH_LIMIT)]
+    places = [(f"item{place}", item | UnsetType, UNSET) for place in range(BATCH_LIMIT)]
     kind = msgspec.defstruct("_Batch", places, array_like=True, forbid_unknown_fields=True)
     return msgspec.json.Decoder(kind)
 
 
-def _items(text: bytes) -> list[Raw]:
-    items = msgspec.structs.astuple(_batch().decode(text))
+def _items(text: bytes, kind: Any = Raw) -> list[Any]:
+    items = msgspec.structs.astuple(_batch_of(kind).decode(text))
     return list(itertools.takewhile(lambda item: item is not UNSET, items))
 
 
@@ -193,6 +194,15 @@ def _parse_unusual(text: bytes, trouble: Exception) -> Body:
         return Body([Invalid(PARSE_ERROR, f"Parse error: {error}")], False)
     if _BATCH.match(text) is None:
         return Body([_invalid(text, trouble)], False)
+    return _parse_batch(text)
+
+
+def _parse_batch(text: bytes) -> Body:
+    """A list; at once if it has nothing but sound requests, else one by one."""
+    with contextlib.suppress(*_NOT_TEXT):
+        requests = _items(text, Request)
+        if requests:
+            return Body([_checked(request) for request in requests], True)
     try:
         items = _items(text)
     except _NOT_TEXT:
