@@ -82,7 +82,9 @@ class _Collected:
             )
         said = spelled(self._client, function, args, kwargs)
         spot = said.spot
-        part = self._parts.setdefault(spot.object_id, _Part())
+        part = self._parts.get(spot.object_id)
+        if part is None:
+            part = self._parts[spot.object_id] = _Part()
         call = _encoded(said, part)
         call.one_way = one_way
         future = self._caller.promise(call, functools.partial(self._finish, said))
@@ -183,8 +185,10 @@ def _encoded(said: Spelled, part: _Part) -> Call:
         )
     mark = len(part.buffers)
     params = encode_arguments(said.args, said.kwargs, part.buffers)
-    part.buffers[mark:] = list(map(bytes, part.buffers[mark:]))
-    size = _REQUEST + len(said.method) + len(params or b"") + sum(map(len, part.buffers[mark:]))
+    size = _REQUEST + len(said.method) + len(params or b"")
+    if len(part.buffers) > mark:
+        part.buffers[mark:] = own = list(map(bytes, part.buffers[mark:]))
+        size += sum(map(len, own))
     if part.size + size > _LARGEST:
         del part.buffers[mark:]
         raise errors.TooLarge(

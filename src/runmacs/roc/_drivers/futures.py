@@ -25,6 +25,7 @@ import threading
 import weakref
 from collections import deque
 from collections.abc import Callable, Iterator
+from concurrent.futures._base import FINISHED, PENDING
 from typing import Any
 
 from .. import errors
@@ -58,13 +59,21 @@ class CallFuture(concurrent.futures.Future[Any]):
     when it was sent, and done-callbacks are called in a thread of ROC's own.
     """
 
+    _state = PENDING
+    _result: Any = None
+    _exception: BaseException | None = None
+    _withdrawn = False
+    _watchers: tuple[Waiting, ...] = ()
+
     def __init__(self, caller: FutureCaller, call: Call, finish: Callable[[Call], Any]) -> None:
-        super().__init__()
+        # All that the base's does, but the condition: to make one would take longer than all
+        # the rest. Nobody waits for it, so that the futures of a client can have one together.
+        self._condition = caller.condition
+        self._waiters: list[Any] = []
+        self._done_callbacks: list[Any] = []
         self._caller: FutureCaller | None = caller
         self._call = call
         self._finish: Callable[[Call], Any] | None = finish
-        self._withdrawn = False
-        self._watchers: list[Waiting] = []
 
     # ---- what the program does
 
@@ -134,11 +143,13 @@ class CallFuture(concurrent.futures.Future[Any]):
     @contextlib.contextmanager
     def watched_by(self, waiting: Waiting) -> Iterator[None]:
         """Wake this one, too, at its end."""
-        self._watchers.append(waiting)
+        with self._condition:
+            self._watchers = (*self._watchers, waiting)
         try:
             yield
         finally:
-            self._watchers.remove(waiting)
+            with self._condition:
+                self._watchers = tuple(other for other in self._watchers if other is not waiting)
 
     def mark_withdrawn(self) -> None:
         """Its call is about to be withdrawn; with the lock."""
@@ -156,20 +167,34 @@ class CallFuture(concurrent.futures.Future[Any]):
             error.__traceback__ = None
             self.set_exception(error)
         else:
-            self.set_result(value)
+            self._succeed(value)
         call.response, call.frames = None, ()
         self._wake()
 
+    def _succeed(self, value: object) -> None:
+        """What `set_result` does; in short where nobody is to be called back."""
+        with self._condition:
+            if not self._done_callbacks:
+                self._result = value
+                self._state = FINISHED
+                for waiter in self._waiters:
+                    waiter.add_result(self)
+                return
+        self.set_result(value)
+
+    def done(self) -> bool:
+        return self._state != PENDING
+
     def _wake(self) -> None:
         self._caller = None  # a result that is kept keeps no client
-        for waiting in list(self._watchers):
+        for waiting in self._watchers:
             waiting.wake()
 
     def orphan(self) -> None:
         """In a forked child: its call is the parent's, and so is its result."""
         self._condition = threading.Condition()
         self._caller = self._finish = None
-        self._done_callbacks: list[Any] = []
+        self._done_callbacks = []
         if not self.done():
             name = self._call.name
             why = f"{name}: the call was made by the process that this one was forked from."
@@ -195,10 +220,15 @@ class _Watcher:
 
 
 class FutureCaller(Caller):
-    """A caller whose calls need not be waited for."""
+    """A caller whose calls need not be waited for.
+
+    Attributes:
+        condition: guards the state of its futures, as `concurrent.futures` has it.
+    """
 
     def _begin_anew(self) -> None:
         super()._begin_anew()
+        self.condition = threading.Condition()
         self._background: Background | None = None
         self._callbacks: deque[Callable[[], object]] = deque()
         self._crowd: list[Waiting] = []

@@ -31,27 +31,20 @@ _METHODS_KEPT = 10_000
 class Call:
     """A pending request: ``response`` or ``error`` is set, once it is ``done``."""
 
-    __slots__ = (
-        "batch",
-        "buffers",
-        "deadline",
-        "done",
-        "error",
-        "frames",
-        "member",
-        "method",
-        "number",
-        "object_id",
-        "one_way",
-        "params",
-        "response",
-        "sent_at",
-        "state",
-        "timeout",
-        "verdict_number",
-        "waiter",
-        "waits",
-    )
+    number = 0
+    timeout = 0.0
+    deadline = 0.0
+    sent_at: float | None = None
+    state = "new"
+    done = False
+    response: Response | None = None
+    frames: Sequence[Any] = ()
+    error: errors.RocError | None = None
+    verdict_number = 0
+    waiter: Any = None
+    waits = False
+    one_way = False
+    batch: Batch | None = None
 
     def __init__(
         self,
@@ -66,20 +59,6 @@ class Call:
         self.member = member or method
         self.params = params
         self.buffers = buffers
-        self.number = 0
-        self.timeout = 0.0
-        self.deadline = 0.0
-        self.sent_at: float | None = None
-        self.state = "new"
-        self.done = False
-        self.response: Response | None = None
-        self.frames: Sequence[Any] = ()
-        self.error: errors.RocError | None = None
-        self.verdict_number = 0
-        self.waiter: Any = None
-        self.waits = False
-        self.one_way = False
-        self.batch: Batch | None = None
 
     @classmethod
     def waiting_for(cls, object_id: str) -> Call:
@@ -111,23 +90,26 @@ class Call:
             wait: whether the broker shall wait for the object.
             clock: the number of the clock that ``now`` is of.
         """
-        text = self.written(instance, now, wait, clock)
+        text = self.written(instance, now, _terms(self.deadline - now, now, wait, clock))
         return [EMPTY, CLIENT, self.object_id.encode(), text, *self.buffers]
 
-    def written(self, instance: bytes, now: float, wait: bool, clock: int) -> bytes:
-        """The text of its request, handed to the socket now."""
-        extension = b'{"call":"%b.%d","ttl":%.6f,"at":%.6f%b%b}' % (
-            instance,
-            self.number,
-            self.deadline - now,
-            now,
-            b',"wait":true' if wait else b"",
-            b',"clock":%d' % clock if clock else b"",
-        )
+    def written(self, instance: bytes, now: float, terms: bytes) -> bytes:
+        """The text of its request, handed to the socket now on these `_terms`."""
+        extension = b'{"call":"%b.%d",%b}' % (instance, self.number, terms)
         self.state = "sent"
         self.sent_at = now
         number = None if self.one_way else self.number
         return encode_request(_quoted(self.method), self.params, number, extension)
+
+
+def _terms(left: float, now: float, wait: bool, clock: int) -> bytes:
+    """What a request says of its time; ``left`` is its time to live."""
+    return b'"ttl":%.6f,"at":%.6f%b%b' % (
+        left,
+        now,
+        b',"wait":true' if wait else b"",
+        b',"clock":%d' % clock if clock else b"",
+    )
 
 
 class Batch:
@@ -154,7 +136,10 @@ class Batch:
 
     def sent(self, instance: bytes, now: float, wait: bool, clock: int) -> list[Any]:
         """The frames of its request, handed to the socket now; see `Call.sent`."""
-        texts = [call.written(instance, now, wait, clock) for call in self._calls.values()]
+        calls = self._calls.values()
+        left = min(call.deadline for call in calls) - now
+        terms = _terms(left, now, wait, clock)
+        texts = [call.written(instance, now, terms) for call in calls]
         text = b"[%b]" % b",".join(texts)
         return [EMPTY, CLIENT, self.object_id.encode(), text, *self.buffers]
 

@@ -117,15 +117,14 @@ class CallerCore:
         ``deadline`` is when its time is over, where that did not begin now.
         """
         if self._takes((call,)):
-            self._enter(call, now, timeout, now + timeout if deadline is None else deadline)
+            self._enter((call,), now, timeout, now + timeout if deadline is None else deadline)
             self._post(call, now, out)
 
     def submit_batch(self, batch: Batch, now: float, timeout: float, out: list[Effect]) -> None:
         """Begin the calls of a batch, all with this timeout."""
         calls = batch.calls()
         if self._takes(calls):
-            for call in calls:
-                self._enter(call, now, timeout, now + timeout)
+            self._enter(calls, now, timeout, now + timeout)
             self._post(batch, now, out)
 
     def _takes(self, calls: Sequence[Call]) -> bool:
@@ -137,12 +136,15 @@ class CallerCore:
             self._end(call, errors.QueueFull(f"{message}; this one was not sent."))
         return False
 
-    def _enter(self, call: Call, now: float, timeout: float, deadline: float) -> None:
-        self._number += 1
-        call.number = self._number
-        call.timeout = timeout
-        call.deadline = deadline
-        self._calls[call.number] = call
+    def _enter(self, calls: Sequence[Call], now: float, timeout: float, deadline: float) -> None:
+        number = self._number
+        for call in calls:
+            number += 1
+            call.number = number
+            call.timeout = timeout
+            call.deadline = deadline
+            self._calls[number] = call
+        self._number = number
         self._wake_at = min(self._wake_at, deadline, now + _PING_AFTER)
 
     def _post(self, message: Call | Batch, now: float, out: list[Effect]) -> None:

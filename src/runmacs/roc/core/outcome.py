@@ -24,7 +24,7 @@ from .. import errors
 from ..wire.jsonrpc import PARSE_ERROR, ErrorObject, Response
 from ..wire.logmsg import Record, parse_record
 from ..wire.logtext import as_text
-from ..wire.values import Buffer, decode_value
+from ..wire.values import Buffer, decode_value, parse_value, value_in
 from .call import Call
 from .raised import BUILTIN_ATTRIBUTES
 
@@ -101,12 +101,15 @@ def result_of(call: Call, objects: Callable[[Call, str], Any] | None = None) -> 
 
 
 def _value(call: Call, response: Response, objects: Callable[[Call, str], Any] | None) -> object:
-    buffers: Sequence[Buffer] = [_view(frame) for frame in call.frames[4:]]
     raw = b"null" if isinstance(response.result, msgspec.UnsetType) else bytes(response.result)
     try:
+        tree, plain = parse_value(raw)
+        if plain:
+            return tree
+        buffers: Sequence[Buffer] = [_view(frame) for frame in call.frames[4:]]
         if objects is None:
-            return decode_value(raw, buffers)
-        return decode_value(raw, buffers, functools.partial(objects, call))
+            return value_in(tree, buffers)
+        return value_in(tree, buffers, functools.partial(objects, call))
     except errors.ProtocolError as error:
         error.message = f"{call.name} was executed, but its result cannot be read: {error.message}"
         error.executed = True

@@ -40,6 +40,8 @@ __all__ = [
     "encode_inline",
     "encode_value",
     "is_value",
+    "parse_value",
+    "value_in",
     "value_of",
 ]
 
@@ -216,9 +218,12 @@ def decode_value(
     Raises RemoteProtocolError for everything that a peer can get wrong, and
     LocalProtocolError for an array where numpy is not installed.
     """
-    tree, plain = _parse(raw)
-    if plain:
-        return tree
+    tree, plain = parse_value(raw)
+    return tree if plain else value_in(tree, buffers, objects)
+
+
+def value_in(tree: Any, buffers: Sequence[Buffer], objects: Callable[[str], Any] = Resident) -> Any:
+    """The value of a tree that is not plain; see `decode_value`."""
     try:
         return Reader(buffers, objects).value(tree, 0)
     except RecursionError:
@@ -231,7 +236,7 @@ def decode_arguments(
     """The positional and keyword arguments that ``params`` stand for; errors as in decode_value."""
     if raw is None:
         return [], {}
-    params, plain = _parse(raw)
+    params, plain = parse_value(raw)
     if type(params) is list:
         args, kwargs = params, {}
     elif type(params) is dict:
@@ -250,8 +255,11 @@ def decode_arguments(
     return args, kwargs
 
 
-def _parse(raw: Buffer) -> tuple[Any, bool]:
-    """The tree of a JSON text, and whether it surely is plain: no tags, and not too deep."""
+def parse_value(raw: Buffer) -> tuple[Any, bool]:
+    """The tree of a JSON text, and whether it surely is plain: no tags, and not too deep.
+
+    A plain tree is the value itself; for another there is `value_in`.
+    """
     text = raw if type(raw) is bytes else bytes(raw)
     try:
         tree = _from_json(text)
