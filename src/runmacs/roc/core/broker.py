@@ -16,9 +16,8 @@ from __future__ import annotations
 
 import difflib
 import itertools
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields
-from typing import Any, TypeAlias
+from collections.abc import Sequence
+from typing import Any
 
 import msgspec
 
@@ -27,13 +26,17 @@ from ..wire import mdp
 from ..wire.jsonrpc import Body, Request, encode_error, encode_responses, parse_body
 from ..wire.mdp import CLIENT, EMPTY, WORKER, Greeting, Properties, Reason
 from ..wire.values import Buffer
+from .counters import Counters
 from .effects import Asked, Effect
+from .events import Arrived, Drained, Event, StoodStill, Stop, Tick, Unreachable
+from .limits import Limits
 from .liveness import BEAT, LOST_AFTER
+from .observer import Observer, nobody
 from .registry import TOKEN_NUMBER, Registry, Service, Worker
 from .waiting import WaitingCall
 from .withdrawal import withdraw
 
-__all__ = ["BrokerCore", "Counters", "Drained", "Event", "Limits", "StoodStill", "Stop", "Tick"]
+__all__ = ["BrokerCore"]
 
 
 _ANSWERED_AT_STOP = 10_000
@@ -42,100 +45,15 @@ _AT_A_TICK = 100
 """Workers that are looked after in one go: calls pass in between, however many there are."""
 
 
-@dataclass(frozen=True)
-class Limits:
-    """How much the broker keeps for others; over it, a call is refused, a publication dropped."""
-
-    calls_per_object: int = 10_000
-    bytes_waiting: int = 512 * 1024 * 1024
-    absent_objects: int = 1_000
-    unstated_patience: float = 10.0
-    """Seconds that a call without a time to live may wait."""
-    longest_wait: float = 3600.0
-    """Seconds that any call may wait, whatever its time to live."""
-    log_records: int = 50_000
-    log_bytes: int = 64 * 1024 * 1024
-    subscriber_bytes: int = 8 * 1024 * 1024
-    """Bytes of publications that may wait for a subscriber; what comes then it does not get."""
-
-
-@dataclass
-class Counters:
-    """What `roc.broker.stats()` tells; each a number of messages or calls."""
-
-    requests: int = 0
-    replies: int = 0
-    expired: int = 0
-    withdrawn: int = 0
-    servers_lost: int = 0
-    calls_lost: int = 0
-    refused_unknown_object: int = 0
-    refused_queue_full: int = 0
-    refused_object_id_taken: int = 0
-    dropped_malformed: int = 0
-    dropped_reply_not_outstanding: int = 0
-    dropped_unknown_worker: int = 0
-    dropped_unreachable_peer: int = 0
-    dropped_peer_full: int = 0
-
-
-@dataclass(frozen=True)
-class Arrived:
-    """A message, routing id in front. ``user`` is who sent it, where that is known."""
-
-    frames: list[Any]
-    user: str | None = None
-
-
-@dataclass(frozen=True)
-class Unreachable:
-    """These frames could not be sent: that peer's connection is gone."""
-
-    frames: list[Any]
-
-
-@dataclass(frozen=True)
-class StoodStill:
-    """The loop stood still for so long; what is read until `Drained` is older by that."""
-
-    seconds: float
-
-
-@dataclass(frozen=True)
-class Drained:
-    """The socket is empty."""
-
-
-@dataclass(frozen=True)
-class Tick:
-    """Time has passed."""
-
-
-@dataclass(frozen=True)
-class Stop:
-    """The broker ends: tell everybody."""
-
-
-Observer: TypeAlias = Callable[[str, dict[str, Any]], None]
-
-Event: TypeAlias = Arrived | Unreachable | StoodStill | Drained | Tick | Stop
-
-
 class BrokerCore:
-    """Routes calls by object id. ``broker_id`` names this run of the broker.
-
-    ``observe`` hears of what people want to know: a word and its facts, for each server
-    that is ``serving``, on ``standby``, ``held``, ``refused``, ``silent``, ``heard`` again,
-    has ``left`` or is ``lost``; and of ``unsound`` ones, ``unknown`` objects, and how long
-    the broker ``stood still``.
-    """
+    """Routes calls by object id. ``broker_id`` names this run of the broker."""
 
     def __init__(
-        self, broker_id: str, limits: Limits | None = None, observe: Observer | None = None
+        self, broker_id: str, limits: Limits | None = None, observe: Observer = nobody
     ) -> None:
         self.broker_id = broker_id
         self.limits = limits or Limits()
-        self._observe: Observer = observe or _nobody
+        self._observe = observe
         self.counters = Counters()
         self.registry = Registry()
         self._workers = self.registry.workers
@@ -690,30 +608,8 @@ class BrokerCore:
         """Plain copies of all that monitoring shows; ages in seconds are the caller's to add."""
         return {
             "broker": self.broker_id,
-            "objects": [_object(service) for service in self._services.values()],
-            "counters": self.figures(),
-        }
-
-    def figures(self) -> dict[str, int]:
-        """The counters alone."""
-        return {f.name: getattr(self.counters, f.name) for f in fields(self.counters)}
-
-    def served_objects(self) -> int:
-        """How many objects have a server now."""
-        return len(self._services) - len(self.registry.absent)
-
-    def presence(self, object_id: str) -> dict[str, Any] | None:
-        """Who serves an object, in short; None when nobody does."""
-        service = self._services.get(object_id.encode())
-        if service is None or not service.serving:
-            return None
-        first = service.serving[0]
-        return {
-            "state": "stalled" if first.stalled else "serving",
-            "host": first.properties.host,
-            "pid": first.properties.pid,
-            "servers": len(service.serving),
-            "waiting": len(service.others),
+            "objects": [service.snapshot() for service in self._services.values()],
+            "counters": self.counters.figures(),
         }
 
     def check(self) -> None:
@@ -723,29 +619,3 @@ class BrokerCore:
         for worker in self._workers.values():
             if worker.credit > 0 and not worker.stalled and worker.state == "serving":
                 assert not worker.service.waiting.count, "a call waits beside free credit"
-
-
-def _nobody(what: str, facts: dict[str, Any]) -> None:
-    """The observer when nobody observes."""
-
-
-def _object(service: Service) -> dict[str, Any]:
-    servers = [
-        {
-            "state": "stalled" if worker.stalled else worker.state,
-            "policy": worker.properties.policy,
-            "host": worker.properties.host,
-            "pid": worker.properties.pid,
-            "language": worker.properties.language,
-            "since": worker.since,
-            "served": worker.served,
-            "running": len(worker.held_calls),
-        }
-        for worker in service.workers
-    ]
-    return {
-        "id": service.name.decode(),
-        "queued": service.waiting.count,
-        "served": service.served,
-        "servers": servers,
-    }
