@@ -199,13 +199,24 @@ class Registry:
         self.drop_if_unused(service)
 
     def promote(self, service: Service) -> Worker | None:
-        """The next in line, now serving, after nobody is left who serves."""
-        if service.serving or not service.others:
+        """The next in line that serves from now on; to be asked until it says None.
+
+        One takes the place of those who served; pool workers that were held behind an
+        exclusive server serve together.
+        """
+        if not service.serving:
+            in_line = service.others
+            for other in service.others:
+                other.doubted = None
+        elif service.serving[0].properties.policy == "pool":
+            in_line = [other for other in service.others if other.properties.policy == "pool"]
+        else:
             return None
-        worker = service.others.pop(0)
+        if not in_line:
+            return None
+        worker = in_line[0]
+        service.others.remove(worker)
         worker.state = "serving"
-        for other in service.others:
-            other.doubted = None
         service.serving.append(worker)
         self.absent.discard(service.name)
         return worker
