@@ -16,7 +16,7 @@ import sys
 import time
 from typing import Any
 
-from runmacs.roc.wire import zmtp
+from runmacs.roc.wire import handshake, zmtp
 
 BEAT = 0.5
 _AT_ONCE = 50
@@ -35,8 +35,8 @@ class Peer:
         host, _, port = address.removeprefix("tcp://").rpartition(":")
         self.socket = socket.create_connection((host, int(port)))
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self.socket.sendall(zmtp.GREETING + zmtp.ready(b"DEALER"))
-        self.decoder = zmtp.Decoder(1 << 20, (b"ROUTER",))
+        self.socket.sendall(handshake.GREETING + handshake.ready(b"DEALER"))
+        self.decoder = handshake.Decoder(1 << 20, (b"ROUTER",))
         self._first = first
         self._asked = False
         self._began = time.monotonic()

@@ -72,12 +72,12 @@ def plain_sinks(address: str, count: int, seconds: float) -> None:
 
 def _connected(address: str, kind: bytes, other: bytes) -> tuple[socket.socket, Any]:
     """A socket that has shaken hands: libzmq takes nothing before."""
-    from runmacs.roc.wire import zmtp
+    from runmacs.roc.wire import handshake
 
     host, _, port = address.removeprefix("tcp://").rpartition(":")
     sock = socket.create_connection((host, int(port)))
-    sock.sendall(zmtp.GREETING + zmtp.ready(kind))
-    decoder = zmtp.Decoder(1 << 20, (other,))
+    sock.sendall(handshake.GREETING + handshake.ready(kind))
+    decoder = handshake.Decoder(1 << 20, (other,))
     while not decoder.up:
         decoder.feed(sock.recv(1))
     return sock, decoder

@@ -27,7 +27,7 @@ Note = tuple[str, int]
 
 POINTS = {
     "read": ("runmacs.roc._drivers.streams", "Connection", "read"),
-    "decode": ("runmacs.roc.wire.zmtp", "Decoder", "feed"),
+    "decode": ("runmacs.roc.wire.handshake", "Decoder", "feed"),
     "route": ("runmacs.roc.core.broker", "BrokerCore", "on_frames"),
     "flush": ("runmacs.roc._drivers.streams", "Connection", "flush"),
 }

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from runmacs.roc._drivers import pure
-from runmacs.roc.wire.zmtp import Handshake
+from runmacs.roc.wire.handshake import Handshake
 
 __all__ = ["IMPLEMENTATIONS", "implementation", "needs_extension"]
 

@@ -19,8 +19,9 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).parent))
 
 from implementations import implementation
+from runmacs.roc.wire.handshake import GREETING, ready
 from runmacs.roc.wire.memory import Memory
-from runmacs.roc.wire.zmtp import GREETING, Passage, Unsound, encode, ready
+from runmacs.roc.wire.zmtp import Passage, Unsound, encode
 
 HELLO = GREETING + ready(b"DEALER")
 PING = b"\x04\x09\x04PING\x00\x64ab"

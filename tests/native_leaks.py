@@ -18,8 +18,9 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).parent))
 
 from implementations import implementation
+from runmacs.roc.wire.handshake import GREETING, ready
 from runmacs.roc.wire.memory import Memory
-from runmacs.roc.wire.zmtp import GREETING, Unsound, ready
+from runmacs.roc.wire.zmtp import Unsound
 
 HELLO = GREETING + ready(b"DEALER")
 TOGETHER = 100

@@ -17,18 +17,18 @@ from typing import Any
 import msgspec
 
 from runmacs.roc import errors
-from runmacs.roc.core.broker import (
+from runmacs.roc.core.broker import BrokerCore
+from runmacs.roc.core.effects import Asked, Effect
+from runmacs.roc.core.events import (
     Arrived,
-    BrokerCore,
     Drained,
     Event,
-    Limits,
     StoodStill,
     Stop,
     Tick,
     Unreachable,
 )
-from runmacs.roc.core.effects import Asked, Effect
+from runmacs.roc.core.limits import Limits
 from runmacs.roc.wire import mdp
 
 __all__ = ["ScriptedBroker", "error_names", "request_text", "silent"]

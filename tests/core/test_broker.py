@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from core.scripted import ScriptedBroker, request_text, silent
-from runmacs.roc.core.broker import Arrived, Tick, Unreachable
+from runmacs.roc.core.events import Arrived, Tick, Unreachable
 from runmacs.roc.wire import mdp
 from runmacs.roc.wire.jsonrpc import parse_body
 

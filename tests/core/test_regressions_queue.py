@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from core.scripted import ScriptedBroker, silent
-from runmacs.roc.core.broker import Unreachable
+from runmacs.roc.core.events import Unreachable
 from runmacs.roc.wire import mdp
 
 W = mdp.WORKER

@@ -16,7 +16,8 @@ from typing import Any
 import zmq
 
 from runmacs.roc import Endpoints
-from runmacs.roc._drivers.publishing import Publisher, open_publisher
+from runmacs.roc._drivers.publishers import open_publisher
+from runmacs.roc._drivers.publishing import Publisher
 from runmacs.roc._drivers.subscribing import Subscription
 
 __all__ = ["CHILD", "Desk", "SimpleFeed", "SimpleReader", "StockXPub", "StockXSub"]

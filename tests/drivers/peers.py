@@ -20,7 +20,7 @@ from runmacs.roc._drivers.outlet import StreamOutlet
 from runmacs.roc._drivers.streams import StreamLink
 from runmacs.roc.core.news import NewsCore
 from runmacs.roc.core.traffic import Traffic
-from runmacs.roc.wire import zmtp
+from runmacs.roc.wire import handshake, zmtp
 
 __all__ = ["DrivenFront", "DrivenLink", "DrivenNews", "Peer", "loopback_listener"]
 
@@ -40,9 +40,9 @@ class Peer:
     def __init__(self, sock: socket.socket, kind: bytes = b"DEALER", identity: bytes = b"") -> None:
         self.sock = sock
         sock.settimeout(5)
-        self.decoder = zmtp.Decoder(1 << 30, (b"DEALER", b"ROUTER", b"XSUB", b"XPUB"))
+        self.decoder = handshake.Decoder(1 << 30, (b"DEALER", b"ROUTER", b"XSUB", b"XPUB"))
         self.messages: list[list[bytes]] = []
-        self.hello = zmtp.GREETING + _ready(kind, identity)
+        self.hello = handshake.GREETING + _ready(kind, identity)
 
     @classmethod
     def to(cls, place: Any, kind: bytes = b"DEALER", identity: bytes = b"") -> Peer:

@@ -21,8 +21,9 @@ from hypothesis import strategies as st
 from implementations import IMPLEMENTATIONS, implementation, needs_extension
 from processes import child_environment
 from runmacs.roc._drivers import native
+from runmacs.roc.wire.handshake import GREETING, ready
 from runmacs.roc.wire.memory import Memory
-from runmacs.roc.wire.zmtp import GREETING, Passage, Unsound, encode, ready
+from runmacs.roc.wire.zmtp import Passage, Unsound, encode
 
 KIB, MIB = 1024, 1024 * 1024
 HELLO = GREETING + ready(b"ROUTER")
@@ -465,7 +466,8 @@ program = '''
 import socket
 from runmacs.roc import _native
 from runmacs.roc.wire.memory import Memory
-from runmacs.roc.wire.zmtp import GREETING, Handshake, Unsound, ready
+from runmacs.roc.wire.handshake import GREETING, Handshake, ready
+from runmacs.roc.wire.zmtp import Unsound
 kind = type("Inbox", (Handshake, _native.Frames), {})
 inbox, outbox = kind(1000, (b"ROUTER",), Memory()), _native.Outbox(Memory())
 ours, theirs = socket.socketpair()

@@ -19,7 +19,7 @@ from drivers.peers import DrivenNews, PassOn, Peer
 from runmacs.roc._drivers import outlet
 from runmacs.roc._drivers.clock import now as clock
 from runmacs.roc._drivers.outlet import StreamOutlet
-from runmacs.roc.wire import zmtp
+from runmacs.roc.wire import handshake, zmtp
 
 KIB, MIB = 1024, 1024 * 1024
 PING = b"\x04\x09\x04PING\x00\x64ab"
@@ -482,9 +482,9 @@ def test_nobody_wants_it(driven: DrivenNews) -> None:
     [
         b"GET / HTTP/1.1\r\n\r\n",
         b"\xff" * 64,
-        zmtp.GREETING + b"\x00\x05early",
-        zmtp.GREETING + zmtp.ready(b"DEALER"),
-        zmtp.GREETING + zmtp.ready(b"REQ") + b"\x00\x01\x01",
+        handshake.GREETING + b"\x00\x05early",
+        handshake.GREETING + handshake.ready(b"DEALER"),
+        handshake.GREETING + handshake.ready(b"REQ") + b"\x00\x01\x01",
     ],
 )
 def test_junk_ends_only_its_own_connection(driven: DrivenNews, junk: bytes, offset: int) -> None:
@@ -499,7 +499,7 @@ def test_junk_ends_only_its_own_connection(driven: DrivenNews, junk: bytes, offs
 
 
 @pytest.mark.parametrize("offset", [1, 2], ids=["publisher", "subscriber"])
-@pytest.mark.parametrize("said", [b"", b"\xff", zmtp.GREETING])
+@pytest.mark.parametrize("said", [b"", b"\xff", handshake.GREETING])
 def test_half_a_handshake(driven: DrivenNews, said: bytes, offset: int) -> None:
     slow = driven._connect(offset, b"")
     slow.sock.sendall(said)

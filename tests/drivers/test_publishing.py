@@ -20,7 +20,8 @@ from drivers.newsroom import CHILD, Desk, SimpleFeed, StockXSub, publisher_threa
 from processes import Spawner, start_broker
 from runmacs.roc import Endpoints
 from runmacs.roc._drivers.clock import now as clock
-from runmacs.roc._drivers.publishing import Publisher, open_publisher
+from runmacs.roc._drivers.publishers import open_publisher
+from runmacs.roc._drivers.publishing import Publisher
 from waiting import wait_until
 
 needs_fork = pytest.mark.skipif(
@@ -431,7 +432,7 @@ EMIT_ONCE = """
     atexit.register(lambda: print(feed.events, len(feed.waiting), time.monotonic() - began))
     from drivers.newsroom import SimpleFeed
     from runmacs.roc.endpoints import parse_endpoints
-    from runmacs.roc._drivers.publishing import open_publisher
+    from runmacs.roc._drivers.publishers import open_publisher
 
     publisher = open_publisher(None, parse_endpoints(sys.argv[1]))
     feed = SimpleFeed()
@@ -492,7 +493,7 @@ LOGGING = """
     import logging, sys
     from drivers.newsroom import SimpleFeed
     from runmacs.roc.endpoints import parse_endpoints
-    from runmacs.roc._drivers.publishing import open_publisher
+    from runmacs.roc._drivers.publishers import open_publisher
 
     class Handler(logging.Handler):
         def __init__(self):
@@ -624,7 +625,7 @@ MULTIPROCESSING = """
     import multiprocessing, sys
     from drivers.newsroom import SimpleFeed
     from runmacs.roc.endpoints import parse_endpoints
-    from runmacs.roc._drivers.publishing import open_publisher
+    from runmacs.roc._drivers.publishers import open_publisher
 
     feed = SimpleFeed()
     if sys.argv[1:]:

@@ -12,8 +12,9 @@ from typing import Any
 import pytest
 
 from runmacs.roc import errors
-from runmacs.roc.core import broker as broker_module
+from runmacs.roc.core import controllane as control_module
 from runmacs.roc.core import withdrawal as withdrawal_module
+from runmacs.roc.core.attendance import Attendance
 from runmacs.roc.core.broker import BrokerCore
 from runmacs.roc.core.caller import CallerCore
 from runmacs.roc.core.effects import Effect
@@ -87,7 +88,7 @@ def withdrawn_calls_stay_queued(patch: pytest.MonkeyPatch) -> None:
         return verdict
 
     _withdraw = withdrawal_module.withdraw
-    patch.setattr(broker_module, "withdraw", withdraw)
+    patch.setattr(control_module, "withdraw", withdraw)
 
 
 def withdrawn_calls_stay_at_the_server(patch: pytest.MonkeyPatch) -> None:
@@ -117,17 +118,16 @@ def client_resends(patch: pytest.MonkeyPatch) -> None:
 def broker_hands_over_again(patch: pytest.MonkeyPatch) -> None:
     """The broker gives a lost server's calls to the next one."""
 
-    def leave(self: BrokerCore, worker: Any, now: float, out: list[Any], lost: bool) -> None:
+    def leave(self: Attendance, worker: Any, now: float, out: list[Any], lost: bool) -> None:
         for token, text in worker.held_calls.items():
-            call = self._call(token[:-8], [text], now, 0.0)
-            worker.service.waiting.add(call)
-            self._waiting_bytes += call.size
+            call = self._switchboard.read_call(token[:-8], [text], now, 0.0)
+            self._switchboard.put_back(worker.service, call)
         worker.held_calls.clear()
         worker.credit = worker.properties.prefetch
         _leave(self, worker, now, out, lost)
 
-    _leave = BrokerCore._leave
-    patch.setattr(BrokerCore, "_leave", leave)
+    _leave = Attendance.leave
+    patch.setattr(Attendance, "leave", leave)
 
 
 def lost_means_not_executed(patch: pytest.MonkeyPatch) -> None:
@@ -229,7 +229,7 @@ def second_server_is_always_refused(patch: pytest.MonkeyPatch) -> None:
 
 def stalled_for_ever(patch: pytest.MonkeyPatch) -> None:
     """A server that was silent once gets nothing more."""
-    patch.setattr(BrokerCore, "_on_sign_of_life", lambda *args: None)
+    patch.setattr(Attendance, "on_sign_of_life", lambda *args: None)
 
 
 def lost_servers_are_kept(patch: pytest.MonkeyPatch) -> None:

@@ -15,10 +15,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runmacs.roc import errors
-from runmacs.roc.core.broker import Arrived, BrokerCore, Stop, Tick
+from runmacs.roc.core.broker import BrokerCore
 from runmacs.roc.core.call import Call
 from runmacs.roc.core.caller import CallerCore
 from runmacs.roc.core.effects import Asked, Effect
+from runmacs.roc.core.events import Arrived, Stop, Tick
 from runmacs.roc.core.worker import WorkerCore
 from runmacs.roc.wire import mdp
 from runmacs.roc.wire.jsonrpc import encode_result, parse_body

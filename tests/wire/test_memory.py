@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from runmacs.roc.wire.handshake import GREETING, Decoder, ready
 from runmacs.roc.wire.memory import Memory
-from runmacs.roc.wire.zmtp import GREETING, Decoder, ready
 
 SIZE = 2 * Memory.LEAST
 

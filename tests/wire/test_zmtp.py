@@ -13,15 +13,8 @@ from hypothesis import strategies as st
 
 from implementations import IMPLEMENTATIONS, implementation
 from runmacs.roc.wire import zmtp
-from runmacs.roc.wire.zmtp import (
-    GREETING,
-    Frame,
-    Passage,
-    Unsound,
-    encode,
-    pong_for,
-    ready,
-)
+from runmacs.roc.wire.handshake import GREETING, pong_for, ready
+from runmacs.roc.wire.zmtp import Frame, Passage, Unsound, encode
 
 KIB, MIB = 1024, 1024 * 1024
 READY = ready(b"ROUTER")

@@ -16,8 +16,9 @@ from ._drivers.interrupts import OwnThread
 from ._drivers.routing import Routing
 from ._drivers.statefile import StateFile
 from .config import resolve_broker
-from .core.broker import BrokerCore, Limits
+from .core.broker import BrokerCore
 from .core.dispatch import Dispatcher
+from .core.limits import Limits
 from .core.logkeeper import LogKeeper
 from .core.news import NewsCore
 from .core.sharing import SharedObject
@@ -94,7 +95,7 @@ class Broker:
         self._news = NewsCore(
             self.broker_id,
             status_limits,
-            presence=self._core.presence,
+            presence=self._core.registry.presence,
             figures=lambda: monitor.figures(),
             save=self._state.save if self._state else None,
             logs=LogKeeper(self._core.limits.log_records, self._core.limits.log_bytes),

@@ -23,7 +23,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from ._drivers.interrupts import OwnThread
-from ._drivers.publishing import Publisher, open_publisher
+from ._drivers.publishers import open_publisher
+from ._drivers.publishing import Publisher
 from .config import resolve_publish
 from .core.logsource import LogSource
 from .core.running import RUNNING

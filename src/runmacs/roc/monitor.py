@@ -70,7 +70,7 @@ class BrokerMonitor:
             "implementation": self._implementation,
             "uptime": self._clock() - self._started,
             "time": time.time(),
-            **self._core.figures(),
+            **self._core.counters.figures(),
             **asdict(self._traffic),
             **self._news.snapshot(),
         }
@@ -107,7 +107,7 @@ class BrokerMonitor:
         }
         self._told, self._told_at = stats, now
         del stats["time"]  # who follows the tree knows when it came
-        objects = self._core.served_objects()
+        objects = self._core.registry.served_objects()
         return {**stats, "uptime": round(stats["uptime"], 1), "objects": objects, **rates}
 
     def log(

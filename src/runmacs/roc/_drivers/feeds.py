@@ -1,11 +1,19 @@
-"""What a publisher asks of those who publish, and what they may ask of it."""
+"""Feeds: what a publisher asks of those who publish, and what they may ask of it.
+
+Rules:
+
+* Each has its turn to be asked first, so that none waits for another that has much to say.
+* One that raises is asked no more; its error is shown as that of a thread is.
+"""
 
 from __future__ import annotations
 
+import sys
 import threading
-from typing import Protocol
+from collections.abc import Iterator, Sequence
+from typing import Any, Protocol
 
-__all__ = ["Farewell", "Feed"]
+__all__ = ["Farewell", "Feed", "Feeds"]
 
 
 class Feed(Protocol):
@@ -45,3 +53,58 @@ class Farewell:
         self.deadline = deadline
         self.rounds: int | None = None
         self.done = threading.Event()
+
+
+class Feeds:
+    """The feeds of one publisher, which its thread asks.
+
+    Others may look meanwhile, or change them where there is no thread: a change makes a new
+    list, so that who goes through the old one is not disturbed.
+    """
+
+    def __init__(self) -> None:
+        self._feeds: list[Feed] = []
+
+    def __bool__(self) -> bool:
+        return bool(self._feeds)
+
+    def __iter__(self) -> Iterator[Feed]:
+        return iter(self._feeds)
+
+    def add(self, feed: Feed) -> None:
+        """Ask it from now on."""
+        self._feeds = [*self._feeds, feed]
+
+    def remove(self, feed: Feed) -> None:
+        """Ask it no more, if it was."""
+        self._feeds = [other for other in self._feeds if other is not feed]
+
+    def tell(self, feed: Feed, what: str, *arguments: Any) -> Any:
+        """Call a feed. One that raises is asked no more, and the others are served on."""
+        try:
+            return getattr(feed, what)(*arguments)
+        except Exception:
+            self.remove(feed)
+            thread = threading.current_thread()
+            threading.excepthook(threading.ExceptHookArgs([*sys.exc_info(), thread]))
+            return None
+
+    def tell_all(self, what: str, *arguments: Any) -> list[Any]:
+        """Call them all; what each of them says."""
+        return [self.tell(feed, what, *arguments) for feed in self._feeds]
+
+    def in_turn(self, only: Sequence[Feed] | None = None) -> list[Feed]:
+        """Those to be asked now, each first in its turn; or ``only`` some of them."""
+        if only is not None:
+            return [feed for feed in self._feeds if feed in only]
+        if len(self._feeds) > 1:
+            self._feeds = [*self._feeds[1:], self._feeds[0]]
+        return self._feeds
+
+    def is_empty(self, feed: Feed) -> bool:
+        """Whether nothing waits in it; one that is asked no more is empty."""
+        return bool(self.tell(feed, "empty")) or feed not in self._feeds
+
+    def all_empty(self) -> bool:
+        """Whether nothing waits in any."""
+        return all(self.is_empty(feed) for feed in self._feeds)

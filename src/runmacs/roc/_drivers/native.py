@@ -15,7 +15,7 @@ from collections.abc import Callable
 from types import ModuleType
 from typing import TYPE_CHECKING
 
-from ..wire.zmtp import Handshake
+from ..wire.handshake import Handshake
 from . import pure
 
 __all__ = ["BROKEN", "RUNS", "WHY_NOT", "Inbox", "Outbox", "load", "send_all", "wait"]

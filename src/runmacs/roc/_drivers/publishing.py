@@ -1,4 +1,4 @@
-"""Publishes for a whole process: one background thread, one connection to a broker.
+"""Publishes what several feeds have: one background thread, one connection to a broker.
 
 Whoever publishes has a *feed*: it holds what is to be sent, in its own bounded queue, and
 knows what to say after a reconnect. The thread asks the feeds; they never wait for it.
@@ -13,18 +13,15 @@ Rules:
 * What waited in a connection that broke is lost. Feeds are told of ups and downs.
 * The thread stands back: it interrupts nobody who is waited for.
 * Without a broker there is no work: who calls `wake` then wakes nobody.
-* At the end of the process there are three seconds for what was published to arrive, and none
-  is spent on a broker that is not there.
+* Who bids farewell waits for what it published to leave, but for no broker that is not there.
 * In a forked child the first `wake` begins a thread and a connection of its own.
 """
 
 from __future__ import annotations
 
-import atexit
 import contextlib
 import sys
 import threading
-import weakref
 from collections import deque
 from typing import Any
 
@@ -32,16 +29,18 @@ import zmq
 
 from ..endpoints import Endpoints
 from .clock import now as clock
-from .dialing import check_transport
-from .feeds import Farewell, Feed
-from .forking import keep, register, run_in_child
+from .feeds import Farewell, Feed, Feeds
+from .forking import keep, register
 from .gates import Gate, Waker
 from .interrupts import OwnThread
-from .links import PublishingLink, is_of_libzmq, open_publishing
+from .links import PublishingLink, open_publishing
 from .sockets import context
 from .standing import stand_back
 
-__all__ = ["Feed", "Publisher", "open_publisher"]
+__all__ = ["AT_EXIT", "Publisher"]
+
+AT_EXIT = 3.0
+"""Seconds that there are, at the end of a process, for what was published to leave."""
 
 _ROOM = 256 * 1024
 _PORTION = 64 * 1024
@@ -51,34 +50,15 @@ _DOZE = 0.001
 _LOOK = 0.25
 _TURN = 1.0
 _OPEN_AGAIN = 0.5
-_AT_EXIT = 3.0
-
-
-def open_publisher(ctx: zmq.Context[Any] | None, endpoints: Endpoints) -> Publisher:
-    """The publisher of this process for these endpoints (and context, in inproc).
-
-    It connects as soon as it has a feed, and rests when it has none.
-
-    Raises:
-        ConfigError: this system has no ipc.
-    """
-    check_transport(endpoints)
-    given = ctx if is_of_libzmq(endpoints) else None
-    key = (endpoints, id(given))
-    with _known_lock:
-        publisher = _known.get(key)
-        if publisher is None:
-            publisher = _known[key] = Publisher(given, endpoints)
-        return publisher
 
 
 class Publisher:
-    """Sends what its feeds have. To be had from `open_publisher`; any thread may use it."""
+    """Sends what its feeds have. To be had from `publishers`; any thread may use it."""
 
     def __init__(self, ctx: zmq.Context[Any] | None, endpoints: Endpoints) -> None:
         self.endpoints = endpoints
         self._given = ctx
-        self._feeds: list[Feed] = []
+        self._feeds = Feeds()
         self._begin_anew()
         register(self)
 
@@ -124,9 +104,9 @@ class Publisher:
         """
         thread = self._thread
         if thread is None:  # nothing was begun: a forked child, or the end of the process
-            self._feeds = [other for other in self._feeds if other is not feed]
+            self._feeds.remove(feed)
             return
-        farewell = Farewell(feed, clock() + (linger or _AT_EXIT))
+        farewell = Farewell(feed, clock() + (linger or AT_EXIT))
         self._orders.append(farewell)
         self._summon()
         if linger and thread is not threading.current_thread() and not sys.is_finalizing():
@@ -211,10 +191,10 @@ class Publisher:
                     order.rounds = self._link.rounds
                     self._link.hurry()
             else:
-                self._feeds = [*self._feeds, order]
+                self._feeds.add(order)
                 self._departed = False
                 if self._link is not None and self._link.up:
-                    self._tell(order, "link_up", now)
+                    self._feeds.tell(order, "link_up", now)
 
     def _retire(self) -> bool:
         with self._lock:
@@ -237,14 +217,15 @@ class Publisher:
     def _look_after_link(self, now: float) -> None:
         link = self._link
         if link is None:
-            if now < self._open_at or not self._feeds or (self._departed and self._all_empty()):
+            if now < self._open_at or not self._feeds:
+                return
+            if self._departed and self._feeds.all_empty():
                 return
             link = self._open(now)
             if link is None:
                 return
         for up in link.changes(now):
-            for feed in self._feeds:
-                self._tell(feed, "link_up" if up else "link_down", now)
+            self._feeds.tell_all("link_up" if up else "link_down", now)
 
     def _open(self, now: float) -> PublishingLink | None:
         try:
@@ -265,12 +246,9 @@ class Publisher:
         if link is None:
             return
         if link.up:
-            for feed in self._feeds:
-                self._tell(feed, "link_down", clock())
+            self._feeds.tell_all("link_down", clock())
         with contextlib.suppress(zmq.ZMQError):
             link.close(linger)
-
-    # ---- feeds
 
     def _send(self, now: float) -> bool:
         """Send what fits; whether there was anything."""
@@ -278,53 +256,34 @@ class Publisher:
         if link is None or not link.up:
             return False
         sent = False
-        for feed in self._in_turn():
+        for feed in self._feeds.in_turn(self._leaving()):
             room = _ROOM - link.queued
             if room <= 0:
                 break
-            messages = self._tell(feed, "take", now, min(room, _PORTION))
+            messages = self._feeds.tell(feed, "take", now, min(room, _PORTION))
             if messages:
                 sent = True
                 if not link.send_all(messages):
                     break  # `changes` will tell
         return sent
 
-    def _in_turn(self) -> list[Feed]:
-        """The feeds to be asked now, each first in its turn."""
-        leaving = [farewell.feed for farewell in self._farewells]
-        if leaving and None not in leaving:
-            return [feed for feed in self._feeds if feed in leaving]
-        if len(self._feeds) > 1:
-            self._feeds = [*self._feeds[1:], self._feeds[0]]
-        return self._feeds
-
-    def _tell(self, feed: Feed, what: str, *arguments: Any) -> Any:
-        """Call a feed. One that raises is asked no more, and the others are served on."""
-        try:
-            return getattr(feed, what)(*arguments)
-        except Exception:
-            self._feeds = [other for other in self._feeds if other is not feed]
-            threading.excepthook(threading.ExceptHookArgs([*sys.exc_info(), self._thread]))
-            return None
-
-    def _is_empty(self, feed: Feed) -> bool:
-        return bool(self._tell(feed, "empty")) or feed not in self._feeds
-
-    def _all_empty(self) -> bool:
-        return all(self._is_empty(feed) for feed in self._feeds)
-
     # ---- farewells
+
+    def _leaving(self) -> list[Feed] | None:
+        """The feeds that bid farewell; None when these are none, or all."""
+        leaving = [farewell.feed for farewell in self._farewells if farewell.feed is not None]
+        return leaving if leaving and len(leaving) == len(self._farewells) else None
 
     def _see_off(self, now: float) -> None:
         """Those who wait for what they published, as far as it has left."""
         for farewell in list(self._farewells):
             feed = farewell.feed
-            sent = self._all_empty() if feed is None else self._is_empty(feed)
+            sent = self._feeds.all_empty() if feed is None else self._feeds.is_empty(feed)
             if not (sent and self._is_flushed()) and not self._is_hopeless(farewell, now):
                 continue
             self._farewells.remove(farewell)
             if feed is not None:
-                self._feeds = [other for other in self._feeds if other is not feed]
+                self._feeds.remove(feed)
             if feed is None or not self._feeds:
                 self._close_link(max(0.0, farewell.deadline - clock()))
                 self._departed = feed is None
@@ -361,7 +320,7 @@ class Publisher:
         timeout = self._until_due(clock())
         ready_to_send = link is not None and link.up and link.queued < _ROOM
         if sent and ready_to_send:
-            timeout = _DOZE if self._all_empty() else 0.0
+            timeout = _DOZE if self._feeds.all_empty() else 0.0
         elif ready_to_send or self._departed:
             self._parked = link is None or not link.queued
             self._asleep = True
@@ -391,7 +350,7 @@ class Publisher:
         else:
             due.append(self._later(link.next_deadline(), now))
             if link.up and link.queued < _ROOM:
-                due += [self._later(self._tell(feed, "next_deadline"), now) for feed in self._feeds]
+                due += [self._later(when, now) for when in self._feeds.tell_all("next_deadline")]
         return max(0.0, min(due) - now)
 
     @staticmethod
@@ -407,50 +366,11 @@ class Publisher:
             self._waker.close()
         for order in self._orders:
             if not isinstance(order, Farewell):
-                self._feeds = [*self._feeds, order]
-        leaving = [
-            order.feed for order in [*self._orders, *self._farewells] if isinstance(order, Farewell)
-        ]
-        self._feeds = [feed for feed in self._feeds if feed not in leaving]
+                self._feeds.add(order)
+        for order in [*self._orders, *self._farewells]:
+            if isinstance(order, Farewell) and order.feed is not None:
+                self._feeds.remove(order.feed)
         self._given = None  # it is the parent's, too
         self._begin_anew()
         for feed in self._feeds:
             feed.on_fork()
-
-
-# ---- all of this process
-
-_known: weakref.WeakValueDictionary[tuple[Endpoints, int], Publisher] = (
-    weakref.WeakValueDictionary()
-)
-_known_lock = threading.Lock()
-
-
-def _renew_lock() -> None:
-    global _known_lock
-    _known_lock = threading.Lock()
-
-
-run_in_child(_renew_lock)
-
-
-def _flush_all() -> None:
-    """The process ends: what was published has a moment to arrive."""
-    deadline = clock() + _AT_EXIT
-    farewells = [publisher.begin_farewell(deadline) for publisher in list(_known.values())]
-    for farewell in farewells:
-        if farewell is not None:
-            farewell.done.wait(max(0.0, deadline - clock()) + 0.1)
-
-
-def _flush_child() -> None:
-    """The same in a child of multiprocessing, which ends without `atexit`."""
-    process = sys.modules.get("multiprocessing.process")
-    if process is not None and process.parent_process() is not None:
-        _flush_all()
-
-
-atexit.register(_flush_all)
-with contextlib.suppress(AttributeError):
-    # What concurrent.futures uses to this end; it is called in children of multiprocessing.
-    threading._register_atexit(_flush_child)  # type: ignore[attr-defined]

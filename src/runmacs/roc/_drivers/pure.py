@@ -18,8 +18,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from ..wire import zmtp
+from ..wire.handshake import Decoder
 from ..wire.memory import Memory
-from ..wire.zmtp import Decoder, Frame, Passage
+from ..wire.zmtp import Frame, Passage
 
 __all__ = ["Inbox", "Outbox", "send_all"]
 

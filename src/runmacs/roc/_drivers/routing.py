@@ -19,8 +19,9 @@ from typing import Any
 import zmq
 
 from .. import errors
-from ..core.broker import BrokerCore, Drained, StoodStill, Stop, Tick, Unreachable
+from ..core.broker import BrokerCore
 from ..core.effects import Asked, Effect
+from ..core.events import Drained, StoodStill, Stop, Tick, Unreachable
 from ..core.liveness import Standstill
 from ..core.news import NewsCore
 from ..core.traffic import Traffic

@@ -27,7 +27,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from ..endpoints import Endpoints
-from ..wire import zmtp
+from ..wire import handshake
 from ..wire.mdp import MESSAGE_LIMIT
 from ..wire.memory import Memory
 from ..wire.zmtp import Frame, Passage, Unsound
@@ -78,7 +78,7 @@ class Connection:
         self.outbox = Outbox(memory)
         self.closed = False
         self._shut = False
-        self.outbox.put_encoded(zmtp.GREETING + zmtp.ready(own_type))
+        self.outbox.put_encoded(handshake.GREETING + handshake.ready(own_type))
 
     @property
     def up(self) -> bool:
@@ -123,7 +123,7 @@ class Connection:
         """Unless much is on its way already, which tells as much."""
         for ping in pings:
             if self.outbox.queued < _PONGS:
-                self.outbox.put_encoded(zmtp.pong_for(ping))
+                self.outbox.put_encoded(handshake.pong_for(ping))
         pings.clear()
 
     # ---- sending

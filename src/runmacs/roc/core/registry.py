@@ -13,6 +13,8 @@ Rules:
 
 from __future__ import annotations
 
+from typing import Any
+
 from ..wire.jsonrpc import Text
 from ..wire.mdp import Properties
 from .liveness import LOST_AFTER, SILENCE, STOCK_SILENCE
@@ -83,6 +85,19 @@ class Worker:
             return f"{self.properties.host}, pid {self.properties.pid}"
         return "a stock worker"
 
+    def snapshot(self) -> dict[str, Any]:
+        """What monitoring shows of it: a plain copy; ages in seconds are the caller's to add."""
+        return {
+            "state": "stalled" if self.stalled else self.state,
+            "policy": self.properties.policy,
+            "host": self.properties.host,
+            "pid": self.properties.pid,
+            "language": self.properties.language,
+            "since": self.since,
+            "served": self.served,
+            "running": len(self.held_calls),
+        }
+
 
 class Service:
     """One object id at the broker."""
@@ -100,6 +115,15 @@ class Service:
     def workers(self) -> list[Worker]:
         """All of them, those that serve first."""
         return self.serving + self.others
+
+    def snapshot(self) -> dict[str, Any]:
+        """What monitoring shows of it: a plain copy."""
+        return {
+            "id": self.name.decode(),
+            "queued": self.waiting.count,
+            "served": self.served,
+            "servers": [worker.snapshot() for worker in self.workers],
+        }
 
     def free(self) -> Worker | None:
         """The worker that should get the next call, None when all are busy."""
@@ -175,13 +199,24 @@ class Registry:
         self.drop_if_unused(service)
 
     def promote(self, service: Service) -> Worker | None:
-        """The next in line, now serving, after nobody is left who serves."""
-        if service.serving or not service.others:
+        """The next in line that serves from now on; to be asked until it says None.
+
+        One takes the place of those who served; pool workers that were held behind an
+        exclusive server serve together.
+        """
+        if not service.serving:
+            in_line = service.others
+            for other in service.others:
+                other.doubted = None
+        elif service.serving[0].properties.policy == "pool":
+            in_line = [other for other in service.others if other.properties.policy == "pool"]
+        else:
             return None
-        worker = service.others.pop(0)
+        if not in_line:
+            return None
+        worker = in_line[0]
+        service.others.remove(worker)
         worker.state = "serving"
-        for other in service.others:
-            other.doubted = None
         service.serving.append(worker)
         self.absent.discard(service.name)
         return worker
@@ -191,6 +226,24 @@ class Registry:
         if not service.workers and not service.waiting.count:
             self.services.pop(service.name, None)
             self.absent.discard(service.name)
+
+    def served_objects(self) -> int:
+        """How many objects have a server now."""
+        return len(self.services) - len(self.absent)
+
+    def presence(self, object_id: str) -> dict[str, Any] | None:
+        """Who serves an object, in short; None when nobody does."""
+        service = self.services.get(object_id.encode())
+        if service is None or not service.serving:
+            return None
+        first = service.serving[0]
+        return {
+            "state": "stalled" if first.stalled else "serving",
+            "host": first.properties.host,
+            "pid": first.properties.pid,
+            "servers": len(service.serving),
+            "waiting": len(service.others),
+        }
 
     def check(self) -> None:
         """Every invariant of the registry."""

@@ -12,7 +12,7 @@ import time
 
 from .. import errors
 from .._drivers.clock import now as clock
-from .._drivers.publishing import open_publisher
+from .._drivers.publishers import open_publisher
 from ..client import RocClient
 from ..config import resolve_broker
 from ..endpoints import Endpoints

@@ -13,7 +13,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from .._drivers.clock import now as clock
-from .._drivers.publishing import open_publisher
+from .._drivers.publishers import open_publisher
 from ..config import resolve_publish
 from ..core.updates import UpdateSource
 from ..endpoints import Endpoints

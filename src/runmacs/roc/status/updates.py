@@ -85,11 +85,12 @@ class _Following:
 
     def __init__(
         self,
-        source: Endpoints | str | None,
-        mask: str | Iterable[str],
-        ctx: zmq.Context[Any] | None,
-        timeout: float | None,
-        snapshot: bool,
+        source: Endpoints | str | None = None,
+        mask: str | Iterable[str] = "",
+        ctx: zmq.Context[Any] | None = None,
+        timeout: float | None = None,
+        *,
+        snapshot: bool = True,
     ) -> None:
         self.endpoints = resolve_subscribe(source)
         self.masks = mask_of(mask)
@@ -134,7 +135,7 @@ class StatusUpdates(_Following, Iterator[Update]):
         *,
         snapshot: bool = True,
     ) -> None:
-        super().__init__(source, mask, ctx, timeout, snapshot)
+        super().__init__(source, mask, ctx, timeout, snapshot=snapshot)
         try:
             wait_until_synced(self._subscription, self._mirror)
         except BaseException:
@@ -179,17 +180,6 @@ class AsyncStatusUpdates(_Following, AsyncIterator[Update]):
 
     The subscription stands when ``async with`` has begun.
     """
-
-    def __init__(
-        self,
-        source: Endpoints | str | None = None,
-        mask: str | Iterable[str] = "",
-        ctx: zmq.Context[Any] | None = None,
-        timeout: float | None = None,
-        *,
-        snapshot: bool = True,
-    ) -> None:
-        super().__init__(source, mask, ctx, timeout, snapshot)
 
     async def __anext__(self) -> Update:
         deadline = self._until(self.timeout)

@@ -7,8 +7,9 @@ from typing import Any
 
 import msgspec
 
-from ..core.broker import BrokerCore, Drained, StoodStill, Stop, Tick, Unreachable
+from ..core.broker import BrokerCore
 from ..core.effects import Asked, Effect
+from ..core.events import Drained, StoodStill, Stop, Tick, Unreachable
 from ..core.liveness import Standstill
 from ..wire import mdp
 from ..wire.jsonrpc import METHOD_NOT_FOUND, Request, encode_error, encode_result, parse_body

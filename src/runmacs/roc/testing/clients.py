@@ -12,8 +12,8 @@ from ..core.call import Call
 from ..core.caller import CallerCore
 from ..core.effects import Effect, Reopen
 from ..core.outcome import result_of
-from .network import Arrival, Connection, MemoryNetwork
-from .process import SimulatedProcess
+from .network import MemoryNetwork
+from .process import SimulatedPeer
 
 __all__ = ["Made", "SimulatedClient"]
 
@@ -51,7 +51,7 @@ class Made:
         return f"<{self.id} {self.call.object_id}.{self.call.method} {self.timeout:g} s: {outcome}>"
 
 
-class SimulatedClient(SimulatedProcess):
+class SimulatedClient(SimulatedPeer):
     """The loop of the real client around a `CallerCore`; ``core`` makes one for each life.
 
     As with a real one, nobody looks at the socket while no call is open.
@@ -70,7 +70,6 @@ class SimulatedClient(SimulatedProcess):
         self.made: list[Made] = []
         self._open: list[Made] = []
         self._make = core
-        self._changes: list[bool] = []
         self.start()
 
     def call(
@@ -128,11 +127,7 @@ class SimulatedClient(SimulatedProcess):
         self.core = self._make(self.label, "memory")
         self._open = []
         self._changes = []
-        self._connection = self.network.connect(self.name, self)
-
-    def _die(self) -> None:
-        super()._die()
-        self._connection.close()
+        self._connect()
 
     def close(self) -> None:
         """End in good order."""
@@ -152,21 +147,6 @@ class SimulatedClient(SimulatedProcess):
                 made.slept += seconds
             else:
                 made.frozen += seconds
-
-    # ---- connections
-
-    def connected(self, connection: Connection) -> None:
-        """The connection stands."""
-        if self.alive:
-            self._changes.append(True)
-            self.wake()
-
-    def _on_closed(self, arrival: Arrival) -> None:
-        if arrival.connection is self._connection:
-            self._changes.append(False)
-            self._connection.closed = True
-            self._connection.up_at_dealer = False
-            self._connection = self.network.connect(self.name, self)
 
     # ---- the loop
 
@@ -213,9 +193,7 @@ class SimulatedClient(SimulatedProcess):
             if isinstance(effect, Reopen):
                 self.note("leaves its broker", more=effect.why)
                 self._connection.close()
-                self._inbox.clear()
-                self._kernel.clear()
-                self._connection = self.network.connect(self.name, self)
+                self._connect()
             elif isinstance(effect, list) and not self._connection.send_up(effect):
                 rest = [frames for frames in out[index:] if isinstance(frames, list)]
                 self.core.unsent(rest, now)

@@ -8,6 +8,7 @@ one's own standstill, read until nothing is left, see what is due.
   that the loop may find its socket empty first.
 * A process that is frozen *at work*, not while it waits, has looked at the clock already.
 * A *killed* process is gone with all that it knew; its connections end.
+* A *peer* of the broker has one connection, and makes another when that is gone.
 """
 
 from __future__ import annotations
@@ -17,9 +18,9 @@ from typing import Any
 
 from ..core.liveness import Standstill
 from .clock import LocalClock, Timer
-from .network import Arrival, MemoryNetwork
+from .network import Arrival, Connection, MemoryNetwork
 
-__all__ = ["TURN", "SimulatedProcess"]
+__all__ = ["TURN", "SimulatedPeer", "SimulatedProcess"]
 
 TURN = 0.25
 """Seconds that a loop waits at most, as in the drivers."""
@@ -197,3 +198,33 @@ class SimulatedProcess:
             stood = 0.0 if self._clock_stops else self.network.clock.now - self._frozen_at
             stale = self.local() - stood * self.local.rate
         self._turn(self.local(), stale)
+
+
+class SimulatedPeer(SimulatedProcess):
+    """What server and client have in common: a connection, and what became of it meanwhile."""
+
+    _connection: Connection
+    _changes: list[bool]
+
+    def _connect(self) -> None:
+        """Connect anew; what came before and was not read is gone."""
+        self._inbox.clear()
+        self._kernel.clear()
+        self._connection = self.network.connect(self.name, self)
+
+    def connected(self, connection: Connection) -> None:
+        """The connection stands."""
+        if self.alive:
+            self._changes.append(True)
+            self.wake()
+
+    def _on_closed(self, arrival: Arrival) -> None:
+        if arrival.connection is self._connection:
+            self._changes.append(False)
+            self._connection.closed = True
+            self._connection.up_at_dealer = False
+            self._connection = self.network.connect(self.name, self)
+
+    def _die(self) -> None:
+        super()._die()
+        self._connection.close()

@@ -15,8 +15,8 @@ from ..wire.jsonrpc import Request, encode_error, encode_result
 from ..wire.mdp import Properties
 from .clock import Timer
 from .history import call_in
-from .network import Arrival, Connection, MemoryNetwork
-from .process import SimulatedProcess
+from .network import MemoryNetwork
+from .process import SimulatedPeer
 
 __all__ = ["Execution", "SimulatedServer"]
 
@@ -61,7 +61,7 @@ def _instantly(execution: Execution) -> None:
     """The behaviour of a server that was given none: takes no time, returns None."""
 
 
-class SimulatedServer(SimulatedProcess):
+class SimulatedServer(SimulatedPeer):
     """The loop of the real server around a `WorkerCore`; ``core`` makes one for each life.
 
     A server that is refused at its first registration ends, as a real one does.
@@ -104,10 +104,8 @@ class SimulatedServer(SimulatedProcess):
         self._open()
 
     def _open(self) -> None:
-        self._changes: list[bool] = []
-        self._inbox.clear()
-        self._kernel.clear()
-        self._connection = self.network.connect(self.name, self)
+        self._changes = []
+        self._connect()
         out: list[Effect] = []
         self.core.opened(self.local(), out)
         self._carry_out(out)
@@ -124,7 +122,6 @@ class SimulatedServer(SimulatedProcess):
         if self.running is not None and self.running.timer is not None:
             self.running.timer.cancel()
         self.running = None
-        self._connection.close()
 
     def _on_thaw(self, seconds: float) -> None:
         """A method that was running has its time still before it."""
@@ -132,21 +129,6 @@ class SimulatedServer(SimulatedProcess):
         if running is not None:
             running.ends_at += seconds
             self._plan_end(running)
-
-    # ---- connections
-
-    def connected(self, connection: Connection) -> None:
-        """The connection stands."""
-        if self.alive:
-            self._changes.append(True)
-            self.wake()
-
-    def _on_closed(self, arrival: Arrival) -> None:
-        if arrival.connection is self._connection:
-            self._changes.append(False)
-            self._connection.closed = True
-            self._connection.up_at_dealer = False
-            self._connection = self.network.connect(self.name, self)
 
     # ---- the loop
 
