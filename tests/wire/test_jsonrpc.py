@@ -409,6 +409,18 @@ AGED = [
         b'{"jsonrpc":"2.0","id":1.0,"method":"m","roc":{"call":"a.1","ttl":1.0,"at":11.5}}',
     ),
     (
+        b'{"jsonrpc":"2.0","id":1,"method":"m","params":[{"x":1,"roc":{"call":"a.1","ttl":2.5,'
+        b'"at":10.5}}],"roc":{"call":"b.2","ttl":2.500000,"at":10.250000,"wait":true,"clock":3}}',
+        b'{"jsonrpc":"2.0","id":1,"method":"m","params":[{"x":1,"roc":{"call":"a.1","ttl":2.5,'
+        b'"at":10.5}}],"roc":{"call":"b.2","ttl":1.000000,"at":11.750000,"wait":true,"clock":3}}',
+    ),
+    (
+        b'{"jsonrpc":"2.0","roc":{"ttl":3.5},"method":"m","params":'
+        b'{"x":[1],"roc":{"call":"a.1","ttl":2.5,"at":10.5}}}',
+        b'{"jsonrpc":"2.0","roc":{"ttl":2.0},"method":"m","params":'
+        b'{"x":[1],"roc":{"call":"a.1","ttl":2.5,"at":10.5}}}',
+    ),
+    (
         b'{"roc":{"ttl":1},"params":[1e999,1.0,"\\u0041",{"ttl":9}],"x":"\xc3\xa4","jsonrpc":"2.0",'
         b'"method":"m"}',
         b'{"roc":{"ttl":-0.5},"params":[1e999,1.0,"\\u0041",{"ttl":9}],"x":"\xc3\xa4",'

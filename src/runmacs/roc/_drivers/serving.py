@@ -10,7 +10,7 @@ Who owns what:
 * Socket and core are used with the lock only; methods run without it.
 * A reply may wait for the next one, so that several leave together, while what is called next
   is a method that was quick the last time; and no longer than `_HOLD`, or for half of what the
-  broker hands out at a time.
+  broker hands out at a time. Until then the socket is not looked at either.
 """
 
 from __future__ import annotations
@@ -129,15 +129,14 @@ class Serving:
                 self._pump(ready)
                 if self.stopping or self.refusal is not None:
                     return
-                task = self.core.take(clock(), out)
-                if out:
-                    self._carry_out(out)
+                task = self._take(clock(), out)
                 timeout = self._plan(0.0 if task is not None else None)
             if self._state != self._reported:
                 self._report()
-            if task is not None:
-                timeout = self._execute(task)
-            ready = self._gate.wait(timeout) if timeout or task is not None else []
+            executed = task is not None
+            while task is not None:
+                task, timeout = self._execute(task)
+            ready = self._gate.wait(timeout) if timeout or executed else []
             if self._wake_serving.fd in ready:
                 self._wake_serving.clear()
 
@@ -155,8 +154,8 @@ class Serving:
             self._busy = False
             self._wake_standby.wake()
 
-    def _execute(self, task: Task) -> float:
-        """Returns for how long there is nothing to do."""
+    def _execute(self, task: Task) -> tuple[Task | None, float]:
+        """Returns what is next before the socket is looked at; else how long nothing is to do."""
         self._calls += 1
         self._busy = True
         if self._parked:
@@ -169,27 +168,36 @@ class Serving:
             if self._standing_in:
                 self._wake_standby.wake()
         out: list[Effect] = []
+        now = clock()
         with self._lock:
             if frames is not None:
-                self._note_duration(task, begun)
+                self._note_duration(task, now - begun)
                 self.core.finish(task, frames, out)
-                self._carry_out(out, self._may_hold())
+                hold = self._may_hold(now)
+                self._carry_out(out, hold)
+                if hold and not self.stopping and (following := self._take(now, out)) is not None:
+                    return following, 0.0
             # What has come meanwhile may be a withdrawal of what is next.
-            return self._plan(0.0 if self.core.queued else None)
+            return None, self._plan(0.0 if self.core.queued else None)
 
-    def _note_duration(self, task: Task, begun: float) -> None:
+    def _take(self, now: float, out: list[Effect]) -> Task | None:
+        task = self.core.take(now, out)
+        if out:
+            self._carry_out(out)
+        return task
+
+    def _note_duration(self, task: Task, seconds: float) -> None:
         first = task.body.items[0]
         if isinstance(first, Request):
             if len(self._quick) >= _METHODS_KEPT:
                 self._quick.clear()
-            self._quick[first.method] = clock() - begun < _QUICK
+            self._quick[first.method] = seconds < _QUICK
 
-    def _may_hold(self) -> bool:
-        """Whether a reply may wait for the next one."""
+    def _may_hold(self, now: float) -> bool:
+        """Whether a reply may wait for the next one, which is begun without a look before."""
         if not self._quick.get(self.core.next_method(), False):
             self._held = 0
             return False
-        now = clock()
         if not self._held:
             self._held_since = now
         self._held += 1

@@ -50,7 +50,9 @@ class Switchboard:
     ) -> WaitingCall:
         """A call as it may wait; it is ``age`` seconds older than it looks."""
         body = parse_body(frames[0])
-        ttl = self._limits.unstated_patience if body.ttl is None else body.ttl
+        ttl = body.ttl
+        if ttl is None:
+            ttl = self._limits.unstated_patience
         ttl = min(ttl, self._limits.longest_wait)
         return WaitingCall(client, frames, body, now, now + ttl - age, control, age)
 
