@@ -23,7 +23,7 @@ from runmacs.roc import Endpoints, RocClient, errors
 from runmacs.roc.servers import run_simple_server
 from waiting import wait_until
 
-__all__ = ["Bench", "Instrument", "standing_bench"]
+__all__ = ["Bench", "Instrument", "held", "standing_bench"]
 
 
 class Lens:
@@ -147,6 +147,12 @@ class Bench:
     def has_begun(self, number: int) -> Callable[[], bool]:
         """Whether this number was begun, as a condition to wait for."""
         return lambda: number in self.begun()
+
+
+def held(client: RocClient, object_id: str = "vnir") -> int:
+    """How many calls the server of an object holds, begun or not."""
+    objects = {entry["id"]: entry for entry in client["roc.broker"].objects()}
+    return int(objects[object_id]["servers"][0]["running"])
 
 
 @contextmanager

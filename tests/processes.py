@@ -96,14 +96,14 @@ class Child:
         """What the child has written to stderr so far."""
         return self._err.read_text("utf-8", errors="replace")
 
-    def wait(self, timeout: float = 10.0) -> int:
+    def wait(self, timeout: float = 30.0) -> int:
         """Wait for the end, and return the exit status."""
         try:
             return self.process.wait(timeout)
         except subprocess.TimeoutExpired:
             raise AssertionError(self._told(f"still runs after {timeout} s")) from None
 
-    def wait_for(self, pattern: str, timeout: float = 10.0) -> re.Match[str]:
+    def wait_for(self, pattern: str, timeout: float = 30.0) -> re.Match[str]:
         """Wait until stdout matches ``pattern`` (lines are matched one by one)."""
         expression = re.compile(pattern, re.MULTILINE)
 
@@ -238,7 +238,7 @@ class BrokerProcess:
         self.child = child
         self.endpoints = endpoints
 
-    def stop(self, within: float = 2.0) -> None:
+    def stop(self, within: float = 30.0) -> None:
         """SIGTERM; it must exit with 0, in time. A broker that the test has ended is let be."""
         if self.child.returncode is None:
             self.child.terminate()

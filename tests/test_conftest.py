@@ -1,4 +1,4 @@
-"""The switch that forbids skips, and the fixtures for processes: do they hold what they promise?"""
+"""Whether the switch that forbids skips, and the fixtures for processes, hold what they promise."""
 
 from __future__ import annotations
 
@@ -52,6 +52,66 @@ def test_the_switch_turns_every_skip_into_a_failure(
 
     assert child.wait(60) == status
     assert summary in child.stdout
+
+
+LATE_TESTS = """\
+import pytest
+from promptness import TRIES, prompt
+
+begun = {"late once": 0, "late": 0, "wrong": 0, "raises": 0}
+
+@pytest.fixture
+def number(request):
+    begun[request.param] += 1
+    return begun[request.param]
+
+of = lambda name: pytest.mark.parametrize("number", [name], indirect=True)
+
+@of("late once")
+def test_late_once(number):
+    with prompt():
+        assert number == 2
+
+@of("late")
+@prompt()
+def test_late_each_time(number):
+    assert number > TRIES
+
+@of("raises")
+@prompt()
+def test_does_not_raise_once(number):
+    with pytest.raises(ValueError):
+        if number > 1:
+            raise ValueError
+
+@of("wrong")
+def test_wrong(number):
+    with prompt():
+        pass
+    assert number > 1
+
+def test_how_often():
+    assert begun == {"late once": 2, "late": TRIES, "wrong": 1, "raises": 2}
+"""
+
+
+@pytest.mark.parametrize("processes", ["0", "2"])
+def test_who_was_late_begins_again(spawn: Spawner, processes: str) -> None:
+    inner = spawn.directory / "inner"
+    inner.mkdir()
+    shutil.copy(TESTS / "conftest.py", inner)
+    (inner / "test_late.py").write_text(LATE_TESTS)
+    path = os.pathsep.join([str(TESTS), os.environ.get("PYTHONPATH", "")])
+
+    argv = [sys.executable, "-m", "pytest", "-q", "-n", processes, "--dist", "loadfile", "inner"]
+    child = spawn.command(argv, name="pytest", env={"PYTHONPATH": path, "COLUMNS": "200"})
+
+    assert child.wait(60) == 1
+    assert "2 failed, 3 passed" in child.stdout
+    assert "test_late_each_time[late] - promptness.Late: AssertionError" in child.stdout
+    assert "test_wrong[wrong] - assert 1 > 1" in child.stdout
+    assert "test_late_once[late once]: 1 x, as: AssertionError: assert 1 == 2" in child.stdout
+    assert "test_does_not_raise_once[raises]: 1 x, as: Failed: DID NOT RAISE" in child.stdout
 
 
 def test_a_child_and_its_own_children_are_dead_after_close(spawn: Spawner) -> None:
