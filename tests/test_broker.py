@@ -15,6 +15,7 @@ import zmq
 from callers import Calling
 from desk import Desk
 from processes import Spawner
+from promptness import prompt
 from runmacs.roc import Endpoints, RocClient, RocServer, errors
 from runmacs.roc._drivers import native
 from runmacs.roc.broker import Broker, Limits
@@ -90,7 +91,10 @@ def test_directory_that_does_not_exist(tmp_path: Path) -> None:
 
 
 def test_names_of_this_computer_can_be_bound() -> None:
-    with Broker(Endpoints("localhost", 0)) as broker, RocClient(broker.endpoints) as client:
+    with (
+        Broker(Endpoints("localhost", 0)) as broker,
+        RocClient(broker.endpoints, timeout=20) as client,
+    ):
         assert list(client) == []
 
 
@@ -98,7 +102,7 @@ def test_ends_and_begins_again_at_the_same_address() -> None:
     with Broker(Endpoints("127.0.0.1", 0)) as broker:
         where = broker.endpoints
     for _ in range(10):
-        with Broker(where), RocClient(where) as client:
+        with Broker(where), RocClient(where, timeout=20) as client:
             assert list(client) == []
 
 
@@ -133,10 +137,10 @@ def test_runs_in_a_thread_of_the_programs_own() -> None:
     broker = Broker(Endpoints("127.0.0.1", 0))
     running = threading.Thread(target=broker.run)
     running.start()
-    with RocClient(broker.endpoints) as client:
+    with RocClient(broker.endpoints, timeout=20) as client:
         assert list(client) == []
     broker.stop()
-    running.join(2)
+    running.join(30)
     assert not running.is_alive()
 
 
@@ -144,7 +148,8 @@ def test_stop_is_quick_and_may_come_twice(desk: Desk) -> None:
     began = time.monotonic()
     desk.broker.stop()
     desk.broker.stop()
-    assert time.monotonic() - began < 1.0
+    with prompt():
+        assert time.monotonic() - began < 1.0
 
 
 def test_stopped_without_having_run_gives_its_ports_back() -> None:
@@ -180,7 +185,7 @@ def test_one_program_does_it_all(spawn: Spawner) -> None:
 
         with Broker(Endpoints("127.0.0.1", 0)) as broker:
             with RocServer(broker.endpoints, "vnir", Camera()):
-                with RocClient(broker.endpoints) as client:
+                with RocClient(broker.endpoints, timeout=20) as client:
                     print(client["vnir"].fps)
         """
     )
@@ -203,10 +208,11 @@ def test_tells_everybody_when_it_is_stopped() -> None:
         wait_until(lambda: client["roc.broker"].objects()[0]["servers"][0]["running"])
         stopped = time.monotonic()
         broker.stop()
-        error = call.wait(5).error
+        error = call.wait().error
         assert isinstance(error, errors.BrokerUnreachable)
         assert error.executed is None
-        assert call.ended - stopped < 1.0
+        with prompt():
+            assert call.ended - stopped < 1.0
 
 
 def test_calls_that_waited_in_it_were_not_executed() -> None:
@@ -220,7 +226,7 @@ def test_calls_that_waited_in_it_were_not_executed() -> None:
         objects = client["roc.broker"].objects
         wait_until(lambda: [entry["queued"] for entry in objects()] == [1])
         broker.stop()
-        error = call.wait(5).error
+        error = call.wait().error
         assert isinstance(error, errors.BrokerUnreachable)
         assert error.executed is False
         assert "vnir" in str(error)
@@ -332,7 +338,8 @@ def test_asked_while_all_servers_are_busy(desk: Desk) -> None:
         began = time.monotonic()
         client["roc.broker"].stats()
         longest = max(longest, time.monotonic() - began)
-    assert longest < 0.25
+    with prompt():
+        assert longest < 0.25
 
 
 def test_broker_is_documented_like_any_object(desk: Desk) -> None:
@@ -362,7 +369,8 @@ def test_full_queue_is_an_error_at_once() -> None:
         began = time.monotonic()
         with pytest.raises(errors.QueueFull, match="vnir") as caught:
             nap(0.0)
-        assert time.monotonic() - began < 0.2
+        with prompt():
+            assert time.monotonic() - began < 0.2
         assert caught.value.executed is False
         for caller in callers:
             caller.join()

@@ -128,7 +128,9 @@ def test_a_child_and_its_own_children_are_dead_after_close(spawn: Spawner) -> No
 
     assert child.returncode == -signal.SIGKILL
     with (spawn.directory / "held").open() as held:
-        wait_until(lambda: can_lock(held), 5, "the child's own child is gone, and its lock with it")
+        wait_until(
+            lambda: can_lock(held), what="the child's own child is gone, and its lock with it"
+        )
 
 
 def test_a_child_that_fails_is_told_with_its_output(spawn: Spawner) -> None:

@@ -78,7 +78,7 @@ def test_with_asyncio(desk: Desk) -> None:
     desk.serve(Camera())
 
     async def change() -> object:
-        async with AsyncRocClient(desk.endpoints) as client:
+        async with AsyncRocClient(desk.endpoints, timeout=20) as client:
             return await client.log_level("vnir", NAME, "DEBUG")
 
     assert asyncio.run(change()) == {"logger": NAME, "level": "DEBUG", "effective": "DEBUG"}

@@ -10,6 +10,7 @@ import pytest
 
 from desk import Desk
 from processes import Spawner
+from promptness import prompt
 from runmacs.roc import RocServer, errors
 
 
@@ -166,7 +167,8 @@ def test_misspelt_member_fails_at_once_and_names_the_nearest(desk: Desk) -> None
     began = time.monotonic()
     with pytest.raises(AttributeError, match=r"vnir has no public member 'dubble'.*'double'"):
         vnir.dubble(2)
-    assert time.monotonic() - began < 0.1
+    with prompt():
+        assert time.monotonic() - began < 0.1
 
 
 # ---- how it is served
@@ -201,7 +203,7 @@ def test_one_call_at_a_time_in_the_thread_that_runs(desk: Desk) -> None:
     for caller in callers:
         caller.join()
     server.stop()
-    running.join(5)
+    running.join(30)
     assert alone.most == 1
     assert alone.threads == {running.ident}
 
@@ -291,5 +293,6 @@ def test_heartbeats_and_ping_go_on_during_a_long_method(desk: Desk) -> None:
         running.join(0.05)
     print(f"{pings} pings, the longest took {longest * 1000:.1f} ms")
     assert pings > 50
-    assert longest < 0.1
+    with prompt():
+        assert longest < 0.1
     assert broker.stats()["servers_lost"] == 0

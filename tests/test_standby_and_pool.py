@@ -14,6 +14,7 @@ import pytest
 
 from desk import Desk
 from processes import Child, Spawner
+from promptness import prompt
 from runmacs.roc import Endpoints, RocClient, RocServer
 from runmacs.roc.errors import CallTimeout, ConfigError, ObjectIdTaken, RocError, ServerLost
 from waiting import wait_until
@@ -50,7 +51,7 @@ def states(client: RocClient) -> dict[int, str]:
 
 
 def wait_for_states(client: RocClient, expected: dict[int, str]) -> None:
-    wait_until(lambda: states(client) == expected, 10, f"the broker knows {expected}")
+    wait_until(lambda: states(client) == expected, what=f"the broker knows {expected}")
 
 
 @pytest.fixture
@@ -81,8 +82,9 @@ def test_a_standby_takes_over(
     assert worker.pid() == first.pid
     killed = time.monotonic()
     first.send_signal(number)
-    wait_until(lambda: _pid_or_none(worker) == second.pid, 10, "the standby serves")
-    assert time.monotonic() - killed < TAKEOVER
+    wait_until(lambda: _pid_or_none(worker) == second.pid, what="the standby serves")
+    with prompt():
+        assert time.monotonic() - killed < TAKEOVER
 
 
 def _pid_or_none(worker: Any) -> int | None:
@@ -113,13 +115,13 @@ def test_calls_at_a_takeover_are_reported_truthfully(
     running = threading.Thread(target=call, args=("running", 5.0))
     running.start()
     monitor = client["roc.broker"]
-    wait_until(lambda: monitor.objects()[0]["servers"][0]["running"] == 1, 5, "it runs")
+    wait_until(lambda: monitor.objects()[0]["servers"][0]["running"] == 1, what="it runs")
     queued = threading.Thread(target=call, args=("queued", 0.0))
     queued.start()
-    wait_until(lambda: monitor.objects()[0]["queued"] == 1, 5, "it is queued")
+    wait_until(lambda: monitor.objects()[0]["queued"] == 1, what="it is queued")
     first.send_signal(signal.SIGKILL)
-    running.join(10)
-    queued.join(10)
+    running.join(30)
+    queued.join(30)
     assert isinstance(outcomes["running"], ServerLost)
     assert outcomes["running"].executed is None
     assert outcomes["queued"] == second.pid
@@ -134,7 +136,7 @@ def test_a_frozen_server_is_replaced_and_comes_back_as_the_standby(
     wait_for_states(client, {first.pid: "serving", second.pid: "standby"})
     first.send_signal(signal.SIGSTOP)
     wait_for_states_soon = {second.pid: "serving"}
-    wait_until(lambda: states(client) == wait_for_states_soon, 15, "the frozen one is lost")
+    wait_until(lambda: states(client) == wait_for_states_soon, what="the frozen one is lost")
     assert client["worker"].pid() == second.pid
     first.send_signal(signal.SIGCONT)
     wait_for_states(client, {second.pid: "serving", first.pid: "standby"})
@@ -218,11 +220,11 @@ def test_the_environment_gives_a_policy_to_any_program(
     if policy == "pool":
         assert (first.stderr, second.stderr) == ("", "")
         return
-    wait_until(lambda: second.stderr, 5, "it says that it stands by")
+    wait_until(lambda: second.stderr, what="it says that it stands by")
     assert second.stderr == "worker: this server stands by; another server has it.\n"
     first.kill()
     wait_until(lambda: _pid_or_none(client["worker"]) == second.pid, TAKEOVER, "it has taken over")
-    wait_until(lambda: len(second.stderr.splitlines()) == 2, 2, "it says so")
+    wait_until(lambda: len(second.stderr.splitlines()) == 2, what="it says so")
     assert second.stderr.splitlines()[1] == "worker: this server serves now."
 
 
@@ -263,7 +265,7 @@ def test_a_program_learns_what_its_server_has_become(desk: Desk) -> None:
         second.open(state)
 
     holder = desk.serve(first, policy="standby", on_state=first.open)
-    wait_until(lambda: first.opened, 5, "the first one is open")
+    wait_until(lambda: first.opened, what="the first one is open")
     desk.serve(second, policy="standby", on_state=on_state)
     vnir = desk.client["vnir"]
     holder.stop()

@@ -16,6 +16,7 @@ import zmq
 
 from desk import Desk
 from processes import Spawner, rocbroker_command
+from promptness import prompt
 from runmacs.roc import Endpoints, RocClient, RocServer, errors
 from runmacs.roc.broker import Broker
 
@@ -148,7 +149,8 @@ def test_ping_is_answered_during_a_long_method(desk: Desk, context: zmq.Context[
         assert client["roc.broker"].objects()[0]["state"] == "serving"
         running.join(0.05)
     print(f"the longest ping took {longest * 1000:.1f} ms")
-    assert longest < 0.1
+    with prompt():
+        assert longest < 0.1
 
 
 def test_second_server_is_refused(desk: Desk, context: zmq.Context[Any]) -> None:
@@ -178,7 +180,8 @@ def test_broker_that_is_restarted(where: Endpoints, context: zmq.Context[Any]) -
             with Broker(where, context):
                 began = time.monotonic()
                 assert client.wait_for("vnir").fps == 10.0
-                assert time.monotonic() - began < 3.0
+                with prompt():
+                    assert time.monotonic() - began < 3.0
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="ipc is POSIX here; run it on Linux or macOS")
@@ -201,5 +204,5 @@ def test_ipc_between_processes(spawn: Spawner, tmp_path: Path) -> None:
     with RocClient(ready[1]) as client:
         assert client.wait_for("vnir").fps == 10.0
     broker.terminate()
-    assert broker.wait(2) == 0
+    assert broker.wait() == 0
     assert not list(tmp_path.glob("lab.*")), "its sockets are gone from the directory"

@@ -15,6 +15,7 @@ import zmq
 
 from callers import Calling
 from processes import Child
+from promptness import prompt
 from runmacs.roc import Endpoints, RocClient, errors
 from runmacs.roc._drivers.clock import now as clock
 from runmacs.roc.testing import LossyLink
@@ -82,14 +83,16 @@ def callable_again(client: RocClient, number: int, healed: float) -> None:
         return False
 
     wait_until(called, BACK_WITHIN, "the object can be called again")
-    assert time.monotonic() - healed < BACK_WITHIN
+    with prompt():
+        assert time.monotonic() - healed < BACK_WITHIN
 
 
 def timed_out(call: Calling, timeout: float) -> errors.CallTimeout:
     """How a call ended for which the time was too short: in time, at least."""
     error = call.wait().error
     assert isinstance(error, errors.CallTimeout), repr(error)
-    assert call.ended - call.began < timeout + 0.25
+    with prompt():
+        assert call.ended - call.began < timeout + 0.25
     return error
 
 
@@ -107,7 +110,8 @@ def test_clients_cable_pulled_in_mid_call(
     error = call.wait().error
     assert isinstance(error, errors.BrokerUnreachable), repr(error)
     assert error.executed is None
-    assert call.ended - pulled < TOLD_WITHIN
+    with prompt():
+        assert call.ended - pulled < TOLD_WITHIN
     client_link.heal()
     healed = time.monotonic()
     callable_again(remote, 2, healed)
@@ -125,7 +129,8 @@ def test_servers_cable_pulled_in_mid_call(
     error = call.wait().error
     assert isinstance(error, errors.ServerLost), repr(error)
     assert error.executed is None
-    assert call.ended - pulled < KNOWS_WITHIN
+    with prompt():
+        assert call.ended - pulled < KNOWS_WITHIN
     server_link.heal()
     healed = time.monotonic()
     callable_again(client, 2, healed)
@@ -144,7 +149,8 @@ def test_calls_without_a_cable_were_not_executed(
     error = short.wait().error
     assert isinstance(error, errors.BrokerUnreachable), repr(error)
     assert error.executed is False
-    assert short.ended - short.began < 0.4 + 0.25
+    with prompt():
+        assert short.ended - short.began < 0.4 + 0.25
     client_link.heal()
     assert patient.wait().result == 2
     assert begun() == [2]
@@ -188,7 +194,7 @@ def test_servers_link_stalls_in_mid_call(
     server_link.stall()
     stalled = time.monotonic()
     broker = client["roc.broker"]
-    wait_until(lambda: broker.objects()[0]["state"] == "stalled", 3.0, "it is stalled")
+    wait_until(lambda: broker.objects()[0]["state"] == "stalled", what="it is stalled")
     late = timed_out(begins(client, 2, 0.3), 0.3)
     assert late.executed is False, "nothing is handed to a stalled server"
     let_pass(3.0, stalled)
@@ -282,7 +288,7 @@ def test_a_late_call_is_known_by_its_own_clock(
             dealer.send_multipart([b"", b"MDPC01", b"recorder", body % (number, number, roc)])
 
         def answer() -> bytes:
-            assert dealer.poll(5000)
+            assert dealer.poll(30_000)
             return dealer.recv_multipart()[3]
 
         send(1)
@@ -331,11 +337,13 @@ def test_slow_links_just_take_their_time(
     for number in numbers:
         began = time.monotonic()
         assert slow.begin(number) == number
-        assert 0.8 <= time.monotonic() - began < 2.0
+        with prompt():
+            assert 0.8 <= time.monotonic() - began < 2.0
     calls = [Calling(slow.begin, number) for number in range(10, 30)]
     for call in calls:
         call.wait()
-    assert max(call.ended for call in calls) - calls[0].began < 2.0, "they travel together"
+    with prompt():
+        assert max(call.ended for call in calls) - calls[0].began < 2.0, "they travel together"
     assert sorted(begun()) == [*numbers, *range(10, 30)]
     stats = client["roc.broker"].stats()
     assert stats["servers_lost"] == stats["calls_lost"] == 0

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from processes import Child
+from promptness import prompt
 from runmacs.roc import RocClient
 
 THREADS = 16
@@ -96,6 +97,7 @@ def test_a_slow_call_does_not_hold_up_another_objects_calls(
     while slow.is_alive():
         began = time.monotonic()
         assert other.echo(calls) == calls
-        assert time.monotonic() - began < 0.5
+        with prompt():
+            assert time.monotonic() - began < 0.5
         calls += 1
     assert calls > 50

@@ -16,7 +16,7 @@ from runmacs.roc import Endpoints
 if TYPE_CHECKING:
     from terminals import Terminal
 
-WITHIN = 20
+WITHIN = 60
 
 
 @pytest.fixture

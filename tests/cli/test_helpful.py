@@ -59,7 +59,7 @@ def test_all_is_well(run: Run, vnir: Child, broker: Endpoints) -> None:
 def test_what_is_wrong_has_an_advice(run: Run, nowhere: Endpoints, spawn: Spawner) -> None:
     def run_quietly(*arguments: str) -> subprocess.CompletedProcess[str]:
         command = [*roc_command(), "doctor", *arguments]
-        return subprocess.run(command, capture_output=True, text=True, timeout=20)
+        return subprocess.run(command, capture_output=True, text=True, timeout=60)
 
     ended = run_quietly("-b", nowhere.rocBroker)
     assert ended.returncode == 3
@@ -81,7 +81,7 @@ def test_what_listens_there_is_no_broker() -> None:
             [*roc_command(), "doctor", "-b", f"127.0.0.1:{base}", "-t", "0.5"],
             capture_output=True,
             text=True,
-            timeout=20,
+            timeout=60,
         )
     assert ended.returncode == 3
     assert "does not answer as a broker" in ended.stdout
@@ -108,7 +108,7 @@ def test_ipython_completes_ids_and_members(
     on_terminal: OnTerminal, vnir: Child, tmp_path: Path
 ) -> None:
     screen = on_terminal("shell", IPYTHONDIR=str(tmp_path))
-    screen.wait_for("In [1]:", 20)
+    screen.wait_for("In [1]:")
     screen.press("c['vn\t")
     screen.wait_for("c['vnir")
     screen.press("'].fps\r")
@@ -145,7 +145,7 @@ def bash(environment: dict[str, str], tmp_path: Path) -> Iterator[Callable[[str]
         env=variables,
         cwd=str(tmp_path),
         encoding="utf-8",
-        timeout=15,
+        timeout=60,
         dimensions=(40, 200),
     )
     shell.sendline(
@@ -211,7 +211,7 @@ def test_completion_of_members_for_fish_has_no_noise(
             "COMP_CWORD": "vnir.",
         }
     )
-    ended = subprocess.run(roc_command(), env=variables, capture_output=True, text=True, timeout=15)
+    ended = subprocess.run(roc_command(), env=variables, capture_output=True, text=True, timeout=60)
     assert "vnir.fps" in ended.stdout
     assert "vnir.frame" not in ended.stdout
     assert ended.stderr == ""

@@ -21,7 +21,7 @@ HELP_WITHIN = 0.2
 
 def run(*arguments: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "runmacs.roc.cli.roc", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, timeout=20)
+    return subprocess.run(command, capture_output=True, text=True, timeout=60)
 
 
 @pytest.mark.parametrize("name", SUBCOMMANDS)

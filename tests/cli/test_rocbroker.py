@@ -51,7 +51,7 @@ def rocbroker(spawn: Spawner) -> Callable[..., Child]:
 
 def refused(child: Child) -> str:
     """The one sentence with which it has refused to start."""
-    assert child.wait(5) == 2
+    assert child.wait() == 2
     assert child.stdout == ""
     assert re.fullmatch(r"rocbroker: [^\n]*\.\n", child.stderr), child.stderr
     return child.stderr
@@ -136,7 +136,7 @@ def test_ipc(rocbroker: Callable[..., Child], tmp_path: Path) -> None:
         rf" generalXSUB=ipc://{path}\.5556 generalXPUB=ipc://{path}\.5557$"
     )
     endpoints = Endpoints(str(path), 5555, "ipc")
-    with RocServer(endpoints, "vnir", Camera()), RocClient(endpoints) as client:
+    with RocServer(endpoints, "vnir", Camera()), RocClient(endpoints, timeout=20) as client:
         assert client["vnir"].fps == 10.0
     child.terminate()
     assert child.wait(ENDS_WITHIN) == 0
@@ -162,7 +162,7 @@ def test_another_broker_runs_there(
 ) -> None:
     sentence = refused(rocbroker("--base-port", broker_process.endpoints.brokerBasePort))
     assert "another broker" in sentence
-    with RocClient(broker_process.endpoints) as client:
+    with RocClient(broker_process.endpoints, timeout=20) as client:
         assert list(client) == []
 
 
@@ -252,13 +252,13 @@ def test_forwards_publications_and_subscriptions(broker_process: BrokerProcess) 
         publisher.connect(endpoints.generalXSUB)
         subscriber.connect(endpoints.generalXPUB)
         subscriber.subscribe(b"spectra.")
-        assert publisher.poll(5000), "the broker wants everything"
+        assert publisher.poll(30_000), "the broker wants everything"
         assert publisher.recv() == b"\x01"
         sent: list[Any] = [[b"spectra.vnir", b"%d" % number] for number in range(1000)]
         publisher.send_multipart([b"other", b"nobody wants this"])
         for message in sent:
             publisher.send_multipart(message)
         received: list[Any] = []
-        while len(received) < len(sent) and subscriber.poll(2000):
+        while len(received) < len(sent) and subscriber.poll(30_000):
             received.append(subscriber.recv_multipart())
         assert received == sent

@@ -67,13 +67,13 @@ def test_ends_cleanly_under_load(broker_process: BrokerProcess) -> None:
         threads = [threading.Thread(target=call, args=(client,)) for client in clients]
         for thread in threads:
             thread.start()
-        with RocClient(endpoints) as client:
+        with RocClient(endpoints, timeout=20) as client:
             wait_until(lambda: client["roc.broker"].stats()["replies"] > 20)
         broker_process.child.terminate()
         struck = time.monotonic()
         assert broker_process.child.wait(ENDS_WITHIN) == 0
         for thread in threads:
-            thread.join(2)
+            thread.join(30)
         for when, error in ended:
             assert isinstance(error, errors.BrokerUnreachable)
             # At once where a call was under way; one that came later has waited its time out.
@@ -90,11 +90,11 @@ def test_workers_are_told(broker_process: BrokerProcess) -> None:
         worker.linger = 0
         worker.connect(broker_process.endpoints.rocBroker)
         worker.send_multipart([b"", mdp.WORKER, mdp.READY, b"stock"])
-        with RocClient(broker_process.endpoints) as client:
+        with RocClient(broker_process.endpoints, timeout=20) as client:
             wait_until(lambda: "stock" in client)
         broker_process.child.terminate()
         commands = []
-        while worker.poll(2000):
+        while worker.poll(30_000):
             commands.append(worker.recv_multipart()[2])
             if commands[-1] == mdp.DISCONNECT:
                 break

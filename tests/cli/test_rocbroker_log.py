@@ -52,7 +52,7 @@ def told(spawn: Spawner) -> Iterator[Callable[[str], Child]]:
             broker.endpoints.rocBroker,
             name="vnir",
         )
-        with RocClient(broker.endpoints) as client:
+        with RocClient(broker.endpoints, timeout=20) as client:
             client.wait_for("vnir")
             with pytest.raises(errors.ObjectIdTaken):
                 RocServer(broker.endpoints, "vnir", Camera()).start()

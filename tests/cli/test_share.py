@@ -76,7 +76,7 @@ def test_a_class_is_made_and_its_arguments_are_json_or_text(roc: Roc, broker: En
         *("--arg", "/dev/ttyUSB0", "--arg", "fps=20", "--arg", "mirrored=true"),
     )
     child.wait_for(rf"^roc share serving: vnir \(camera\.Camera\) at {broker.rocBroker}$")
-    with RocClient(broker) as client:
+    with RocClient(broker, timeout=20) as client:
         vnir = client["vnir"]
         assert (vnir.port, vnir.fps, vnir.mirrored) == ("/dev/ttyUSB0", 20, True)
         assert vnir.frame() == [1, 2, 3]
@@ -91,7 +91,7 @@ def test_it_ends_with_0_and_closes_the_hardware(
     child = roc("share", "camera:Camera", "--as", "vnir", "--arg", 1, ROC_BROKER=broker.rocBroker)
     child.wait_for("^roc share serving")
     child.send_signal(number)
-    assert child.wait(2) == 0
+    assert child.wait() == 0
     first, _, last = child.stdout.splitlines()
     assert (first, last) == ("opened", "closed")
     assert child.stderr == ""
@@ -113,7 +113,7 @@ def test_anything_that_can_be_imported(
 ) -> None:
     child = roc("share", target, "--as", "it", "-b", broker.rocBroker)
     child.wait_for("^roc share serving: it")
-    with RocClient(broker) as client:
+    with RocClient(broker, timeout=20) as client:
         assert use(client["it"])
 
 
@@ -123,7 +123,7 @@ def test_it_shares_what_it_is_told_to(roc: Roc, broker: Endpoints) -> None:
         *("--expose", "f*", "--expose", "port", "--hide", "frame"),
     )
     child.wait_for("^roc share serving")
-    with RocClient(broker) as client:
+    with RocClient(broker, timeout=20) as client:
         vnir = client["vnir"]
         assert (vnir.fps, vnir.port) == (10.0, "spare")
         refused: list[Callable[[], object]] = [
@@ -158,14 +158,14 @@ def test_a_pool_shares_the_load(roc: Roc, broker: Endpoints) -> None:
     children = [roc(*command) for _ in range(2)]
     for child in children:
         child.wait_for("^roc share serving: os")
-    with RocClient(broker) as client:
+    with RocClient(broker, timeout=20) as client:
         shared = client["os"]
         assert {shared.getpid() for _ in range(10)} == {child.pid for child in children}
 
 
 def test_it_waits_for_a_broker(roc: Roc, nowhere: Endpoints, spawn: Spawner) -> None:
     child = roc("share", "math", "--as", "math", "-b", nowhere.rocBroker)
-    wait_until(lambda: child.stderr, 5, "it says that it waits")
+    wait_until(lambda: child.stderr, what="it says that it waits")
     assert child.stdout == ""
     assert "Start one with `rocbroker`" in child.stderr
     assert child.returncode is None
@@ -176,14 +176,14 @@ def test_it_can_be_the_broker_as_well(roc: Roc, nowhere: Endpoints) -> None:
     child = roc("share", "camera:square", "--as", "square", "-b", address, "--with-broker")
     child.wait_for("^roc share serving: square")
     assert child.stderr == f"roc share: no broker was there, so this is one: {address}\n"
-    with RocClient(nowhere) as client:
+    with RocClient(nowhere, timeout=20) as client:
         assert client["square"](3.0) == 9.0
         second = roc("share", "math", "--as", "math", "-b", address, "--with-broker")
         second.wait_for("^roc share serving: math")
         assert second.stderr == "", "it has found the first one's"
         assert list(client) == ["math", "square"]
         child.terminate()
-        assert child.wait(3) == 0
+        assert child.wait() == 0
 
 
 # ---- it says what is wrong

@@ -31,7 +31,7 @@ def updater(broker: Endpoints) -> Iterator[RocStatusUpdater]:
     with RocStatusUpdater(broker, node="vnir") as updater, StatusTree(broker) as tree:
         updater.describe("vnir.temperature", unit="°C", limits=(-10, 35))
         updater.emit("vnir", {"temperature": 21.5, "shutter": "open"})
-        tree.wait_for("vnir.shutter", timeout=5)
+        tree.wait_for("vnir.shutter", timeout=30)
         yield updater
 
 
@@ -101,7 +101,7 @@ def test_each_change_is_a_line(
     updater.remove("vnir.shutter")
     child.wait_for("^vnir.shutter removed$")
     child.send_signal(signal.SIGINT)
-    assert child.wait(2) == 0
+    assert child.wait() == 0
     assert child.stderr == ""
     first, *changes = child.stdout.splitlines()
     assert first == "vnir.shutter = open"
@@ -175,7 +175,7 @@ def test_the_tree_is_redrawn_in_place(
     updater.close()
     screen.wait_for("stale")
     screen.interrupt()
-    assert screen.wait(2) == 0
+    assert screen.wait() == 0
     assert screen.is_clean
 
 
@@ -211,7 +211,7 @@ def test_head_ends_it_quietly(
             env=child_environment({**environment, "PATH": path}),
             capture_output=True,
             text=True,
-            timeout=10,
+            timeout=60,
         )
         assert ended.stderr == ""
         assert ended.returncode == 0

@@ -73,7 +73,7 @@ def test_three_under_one_name_share_the_load(roc_broker: str, stock_worker: Star
         seen.add(req_client(roc_broker, b"pool", b"")[0])
         return seen == pids
 
-    wait_until(all_three_are_seen, 10)
+    wait_until(all_three_are_seen)
     with Peer(roc_broker) as client:
         for number in range(300):
             client.request(b"pool", str(number).encode())
@@ -96,14 +96,14 @@ def test_request_is_never_handed_to_a_worker_that_has_gone(
         with Peer(address) as goes:
             for count, worker in enumerate((goes, stays), start=1):
                 worker.send(b"", WORKER, READY, b"pool")
-                wait_until(partial(has_servers, address, "pool", count), 10)
+                wait_until(partial(has_servers, address, "pool", count))
             # Both have served once; the next turn is that of ``goes``.
             for worker in (goes, stays):
                 client.request(b"pool", b"first")
                 serve(worker)
                 assert client.reply() == (b"pool", [b"done"])
             before = len(connections())
-        wait_until(lambda: len(connections()) < before, 10, "the connection is gone")
+        wait_until(lambda: len(connections()) < before, what="the connection is gone")
         client.request(b"pool", body)
         serve(stays)
         assert client.reply() == (b"pool", [b"done"])
@@ -134,7 +134,7 @@ def test_killed_worker_of_a_pool_is_missed_by_nobody(
         seen.add(req_client(roc_broker, b"pool", b"")[0])
         return len(seen) == 3
 
-    wait_until(all_three_are_seen, 10)
+    wait_until(all_three_are_seen)
     victim = workers.pop()
     victim.kill()
 
@@ -147,7 +147,7 @@ def test_killed_worker_of_a_pool_is_missed_by_nobody(
             return False
         return {answer[0] for answer in answers} == {str(w.pid).encode() for w in workers}
 
-    wait_until(ten_in_a_row_are_answered, 5)
+    wait_until(ten_in_a_row_are_answered)
 
 
 def test_killed_last_worker_is_unknown_soon(roc_broker: str, stock_worker: StartWorker) -> None:
@@ -167,7 +167,7 @@ def test_call_that_a_killed_worker_held_is_answered_by_the_broker(
         mark = tmp_path / "held"
         body = {"jsonrpc": "2.0", "id": 31, "method": "hold", "params": [str(mark)]}
         client.request(b"held", json.dumps(body).encode())
-        wait_until(mark.exists, 10)
+        wait_until(mark.exists)
         worker.kill()
         _, [answer] = client.reply(timeout=2.0)
     error = json.loads(answer)

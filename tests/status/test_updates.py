@@ -17,6 +17,7 @@ import pytest
 import zmq
 
 from processes import Spawner
+from promptness import prompt
 from runmacs.roc import (
     AsyncStatusUpdates,
     Endpoints,
@@ -80,7 +81,7 @@ def test_every_spelling_of_an_address(broker: Endpoints) -> None:
     for destination in [*spellings, broker.generalXSUB]:
         for source in [*spellings, broker.generalXPUB]:
             with (
-                statusUpdateIterator(source, "a", timeout=5, snapshot=False) as updates,
+                statusUpdateIterator(source, "a", timeout=30, snapshot=False) as updates,
                 RocStatusUpdater(destination) as updater,
             ):
                 updater.emit("a", 1)
@@ -127,7 +128,7 @@ def test_every_transport(transport: str, tmp_path: Path) -> None:
 def test_masks(broker: Endpoints) -> None:
     masks: list[Any] = ["system.foo", ["system.foo", "x"], "", "system.foobar", "system.foo.cpu"]
     with RocStatusUpdater(broker) as updater:
-        followers = [statusUpdateIterator(broker, mask, timeout=5) for mask in masks]
+        followers = [statusUpdateIterator(broker, mask, timeout=30) for mask in masks]
         updater.emit("system.foo", {"cpu": 1, "mem": 2})
         updater.emit("system.foobar", 3)
         updater.emit("system", {"foo": {"cpu": 4}, "foobar": 5})
@@ -159,7 +160,7 @@ def test_masks(broker: Endpoints) -> None:
 def test_an_empty_subtree_has_no_first_item(broker: Endpoints) -> None:
     with RocStatusUpdater(broker) as updater:
         updater.emit("other", 1)
-        with statusUpdateIterator(broker, "other", timeout=5) as other:
+        with statusUpdateIterator(broker, "other", timeout=30) as other:
             assert next(other) == {"other": 1}
         with statusUpdateIterator(broker, "nothing", timeout=0.2) as updates:
             assert next(updates) == {}
@@ -168,12 +169,12 @@ def test_an_empty_subtree_has_no_first_item(broker: Endpoints) -> None:
 def test_without_a_snapshot_only_changes(broker: Endpoints) -> None:
     with RocStatusUpdater(broker) as updater:
         updater.emit("a", 1)
-        with statusUpdateIterator(broker, timeout=5) as first:
+        with statusUpdateIterator(broker, timeout=30) as first:
             assert next(first) == {"a": 1}
         with statusUpdateIterator(broker, timeout=0.2, snapshot=False) as updates:
             assert next(updates) == {}
             updater.emit("a", 2)
-            updates.timeout = 5
+            updates.timeout = 30
             assert next(updates) == {"a": 2}
 
 
@@ -185,7 +186,8 @@ def test_an_empty_update_after_each_timeout_with_the_broker_down(nowhere: Endpoi
         for _ in range(3):
             began = time.monotonic()
             assert next(updates) == {}
-            assert 0.15 < time.monotonic() - began < 2.0
+            with prompt():
+                assert 0.15 < time.monotonic() - began < 2.0
 
 
 def test_other_news_do_not_put_off_the_timeout(broker: Endpoints) -> None:
@@ -200,7 +202,7 @@ def test_closed_from_another_thread(broker: Endpoints) -> None:
     thread = threading.Thread(target=lambda: items.extend(updates))
     thread.start()
     updates.close()
-    thread.join(2)
+    thread.join(30)
     assert not thread.is_alive()
     assert items == []
     assert list(updates) == []
@@ -279,7 +281,7 @@ def test_an_emit_before_the_broker_is_not_lost(nowhere: Endpoints) -> None:
         updater.emit("a", {"b": 1})
         updater.emit("a.c", 2)
         with Broker(nowhere):
-            with statusUpdateIterator(nowhere, timeout=5) as updates:
+            with statusUpdateIterator(nowhere, timeout=30) as updates:
                 items = read_until(updates, lambda u: "c" in u.get("a", {}))
             assert merged(*items) == {"a": {"b": 1, "c": 2}}
 
@@ -295,13 +297,13 @@ updater.emit('once.n' + sys.argv[2], int(sys.argv[2]))
 def test_a_process_that_emits_once_and_ends(spawn: Spawner, broker: Endpoints) -> None:
     for number in range(10):
         assert spawn(ONCE, broker.generalXSUB, str(number), name="").wait() == 0
-    with statusUpdateIterator(broker, "once", timeout=5) as updates:
+    with statusUpdateIterator(broker, "once", timeout=30) as updates:
         assert next(updates) == {"once": {f"n{number}": number for number in range(10)}}
 
 
 def test_many_threads_emit_at_once(broker: Endpoints) -> None:
     """In order per path, and nothing is missing in the end."""
-    with RocStatusUpdater(broker) as updater, statusUpdateIterator(broker, timeout=5) as updates:
+    with RocStatusUpdater(broker) as updater, statusUpdateIterator(broker, timeout=30) as updates:
 
         def emit(name: str) -> None:
             for number in range(500):
@@ -329,7 +331,7 @@ def test_a_full_queue_loses_only_what_was_superseded(nowhere: Endpoints) -> None
         for number in range(30_000):
             updater.emit("a", {"number": number})
         assert updater.superseded > 15_000
-        with Broker(nowhere), statusUpdateIterator(nowhere, timeout=5) as updates:
+        with Broker(nowhere), statusUpdateIterator(nowhere, timeout=30) as updates:
             items = read_until(updates, lambda u: u.get("a") == {"number": 29_999})
         assert merged(*items)["kept"] == "from the beginning"
 
@@ -339,9 +341,11 @@ def test_a_blocked_broker_never_blocks_emit(nowhere: Endpoints) -> None:
         began = time.monotonic()
         for number in range(1000):
             updater.emit("a", number)
-        assert time.monotonic() - began < 5
+        with prompt():
+            assert time.monotonic() - began < 5
         began = time.monotonic()
-    assert time.monotonic() - began < 2.5, "close waits no longer than it says"
+    with prompt():
+        assert time.monotonic() - began < 2.5, "close waits no longer than it says"
 
 
 def test_after_close(broker: Endpoints) -> None:
@@ -360,13 +364,13 @@ def test_bad_input_is_refused_at_the_sender(broker: Endpoints, path: str, data: 
     with RocStatusUpdater(broker) as updater:
         with pytest.raises(ValueError, match="nothing was sent"):
             updater.emit(path, data)
-        with statusUpdateIterator(broker, timeout=5) as updates:
+        with statusUpdateIterator(broker, timeout=30) as updates:
             updater.emit("fine", 1)
             assert next(updates) == {"fine": 1}
 
 
 def test_removing_and_describing(broker: Endpoints) -> None:
-    with RocStatusUpdater(broker) as updater, statusUpdateIterator(broker, timeout=5) as updates:
+    with RocStatusUpdater(broker) as updater, statusUpdateIterator(broker, timeout=30) as updates:
         updater.emit("a", {"b": 1, "c": 2})
         updater.describe("a.b", unit="K", description="how warm", limits=(None, 300))
         updater.remove("a.b")
@@ -406,7 +410,7 @@ def test_a_forked_child_is_a_source_of_its_own(spawn: Spawner, broker: Endpoints
         broker.generalXSUB,
     )
     assert child.wait() == 0
-    with statusUpdateIterator(broker, timeout=5) as updates:
+    with statusUpdateIterator(broker, timeout=30) as updates:
         tree = next(updates)
     assert tree == {"parent": 2, "worker": {f"n{number}": number for number in range(4)}}
 
@@ -448,4 +452,4 @@ def test_a_dropped_one_leaves_nothing(broker: Endpoints) -> None:
     for number in range(5):
         RocStatusUpdater(broker).emit("a", number)
         statusUpdateIterator(broker, timeout=1)
-    wait_until(lambda: threading.active_count() <= before + 1, 5, "the threads have ended")
+    wait_until(lambda: threading.active_count() <= before + 1, what="the threads have ended")

@@ -22,7 +22,7 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
         web, url = start_web(spawn, broker.endpoints.rocBroker)
         lab = Lab(spawn, broker, web, web, url, 0)
         lab.start_camera()
-        wait_until(lambda: _serves(lab), 20, "the camera is there, with status and log")
+        wait_until(lambda: _serves(lab), what="the camera is there, with status and log")
         yield lab
         web.terminate()
         assert web.wait() == 0

@@ -41,7 +41,7 @@ def bad_day(lab: Lab) -> Lab:
     states = {"absent", "serving"}
     told = "the chiller is known to be gone"
     wait_until(lambda: {one["state"] for one in lab.ask("objects").json} == states, 10, told)
-    wait_until(lambda: lab.ask("overview.json").json["stale"], 20, "its status is stale")
+    wait_until(lambda: lab.ask("overview.json").json["stale"], what="its status is stale")
     return lab
 
 
