@@ -17,11 +17,13 @@ import subprocess
 import sys
 import sysconfig
 import textwrap
+import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from promptness import prompt
 from waiting import wait_until
 
 if TYPE_CHECKING:
@@ -102,6 +104,16 @@ class Child:
             return self.process.wait(timeout)
         except subprocess.TimeoutExpired:
             raise AssertionError(self._told(f"still runs after {timeout} s")) from None
+
+    def ends_in_time(self, within: float = 2.0) -> int:
+        """Wait for the end, which must come soon; the exit status."""
+        began = time.monotonic()
+        status = self.wait()
+        took = time.monotonic() - began
+        print(f"{self.name} ended after {took:.2f} s")
+        with prompt():
+            assert took < within
+        return status
 
     def wait_for(self, pattern: str, timeout: float = 30.0) -> re.Match[str]:
         """Wait until stdout matches ``pattern`` (lines are matched one by one)."""

@@ -99,8 +99,11 @@ def test_wait_for_one_that_comes_later(desk: Desk) -> None:
     wait_until(lambda: desk.client["roc.broker"].stats()["requests"] > 2)
     assert not found
     with RocServer(desk.endpoints, "vnir", Camera()):
+        served = time.monotonic()
         waiting.join(30)
         assert found
+        with prompt():
+            assert time.monotonic() - served < 1.0
         assert found[0].fps == 10.0
 
 
@@ -108,13 +111,13 @@ def test_wait_for_one_that_is_busy(desk: Desk) -> None:
     """It is there, and that is all that was asked."""
     camera = Camera()
     desk.serve(camera)
-    running = Calling(desk.client.proxy("vnir", timeout=5).nap, 1.0)
+    running = Calling(desk.client.proxy("vnir", timeout=30).nap, 1.0)
     wait_until(lambda: camera.begun)
     began = time.monotonic()
     desk.connect().wait_for("vnir")
     with prompt():
         assert time.monotonic() - began < 0.5
-    assert not running.ended
+        assert not running.ended
     running.wait()
 
 
@@ -133,8 +136,11 @@ def test_wait_for_a_broker_that_comes_later(nowhere: Endpoints) -> None:
         waiting = threading.Thread(target=lambda: found.append(client.wait_for("vnir")))
         waiting.start()
         with Broker(nowhere), RocServer(nowhere, "vnir", Camera()):
+            served = time.monotonic()
             waiting.join(30)
             assert found
+            with prompt():
+                assert time.monotonic() - served < 3.0
             assert found[0].fps == 10.0
 
 
@@ -174,9 +180,9 @@ def test_arrays_arrive_read_only(desk: Desk) -> None:
 def test_timeouts_of_client_and_proxy(desk: Desk) -> None:
     desk.serve(Camera())
     quick = desk.connect(timeout=0.2)
-    with pytest.raises(TimeoutError, match=r"0\.2 s"):
+    with prompt(), pytest.raises(TimeoutError, match=r"0\.2 s"):
         quick["vnir"].nap(0.5)
-    assert quick.proxy("vnir", timeout=5).nap(0.5) == 0.5
+    assert quick.proxy("vnir", timeout=30).nap(0.5) == 0.5
     with RocClient(desk.endpoints, None, 0.25) as by_position:
         assert by_position.timeout == 0.25
 

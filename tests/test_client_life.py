@@ -29,7 +29,7 @@ def test_close_ends_the_calls_of_other_threads(desk: Desk) -> None:
     desk.serve(Camera())
     client = RocClient(desk.endpoints, timeout=30)
     nap = client["vnir"].nap
-    calls = [Calling(nap, 1.0) for _ in range(4)]
+    calls = [Calling(nap, 3.0) for _ in range(4)]
     objects = desk.client["roc.broker"].objects
     wait_until(lambda: objects()[0]["servers"][0]["running"] == len(calls))
     closed = time.monotonic()
@@ -140,7 +140,7 @@ def test_interpreter_ends_with_everything_open(spawn: Spawner, ending: str) -> N
         """
     )
     child.wait_for("^done$")
-    assert child.wait() == 0
+    assert child.ends_in_time() == 0
     assert child.stderr == ""
 
 
@@ -159,5 +159,5 @@ def test_interpreter_ends_while_no_broker_is_there(spawn: Spawner, nowhere: Endp
         nowhere.rocBroker,
     )
     child.wait_for("^done$")
-    assert child.wait() == 0
+    assert child.ends_in_time() == 0
     assert child.stderr == ""

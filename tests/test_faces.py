@@ -42,7 +42,7 @@ class Scene:
         assert self._server is not None, "it is not this scenario's own"
         return self._server
 
-    def connect(self, timeout: float = 2.0) -> Face:
+    def connect(self, timeout: float = 20.0) -> Face:
         """One more client, closed when the scenario is over."""
         face = self.kind(self.broker.endpoints, timeout)
         self._faces.append(face)
@@ -231,21 +231,25 @@ async def names_and_timeouts_that_make_no_sense(scene: Scene, face: Face) -> Non
 @scenario
 async def a_running_call_that_times_out_is_known_to_run(scene: Scene, face: Face) -> None:
     error = await ended_within(
-        face.call("vnir.begin", 1, 1.5, timeout=0.6), 0.6, errors.CallTimeout, TimeoutError
+        face.call("vnir.hold", 1, timeout=0.6), 0.6, errors.CallTimeout, TimeoutError
     )
-    assert error.executed is None
-    assert "it still runs" in str(error)
+    with prompt():  # it has begun, and the server says so in time
+        assert error.executed is None
+        assert "it still runs" in str(error)
+    scene.bench.let_go()
     assert await face.call("vnir.echo", 2) == 2
 
 
 @scenario
 async def a_waiting_call_that_times_out_is_never_begun(scene: Scene, face: Face) -> None:
-    running = asyncio.ensure_future(face.call("vnir.begin", 1, 1.5, timeout=5))
+    running = asyncio.ensure_future(face.call("vnir.hold", 1, timeout=60))
     await until(scene.bench.has_begun(1))
     error = await ended_within(
         face.call("vnir.begin", 2, timeout=0.5), 0.5, errors.CallTimeout, TimeoutError
     )
-    assert error.executed is False
+    with prompt():  # the verdict comes in time
+        assert error.executed is False
+    scene.bench.let_go()
     assert await running == 1
     assert await face.call("vnir.begin", 3) == 3
     assert scene.bench.begun() == [1, 3]
@@ -278,10 +282,13 @@ async def a_broker_that_goes_away_in_mid_call(scene: Scene, face: Face) -> None:
 async def a_broker_that_comes_back(scene: Scene, face: Face) -> None:
     scene.broker.child.kill()
     await refused(face.call("vnir.echo", 1, timeout=0.5), errors.BrokerUnreachable)
-    waiting = asyncio.ensure_future(face.call("vnir.begin", 1, timeout=10))
+    waiting = asyncio.ensure_future(face.call("vnir.begin", 1, timeout=30))
     await asyncio.sleep(0)
     scene.restart_broker()
-    assert await asyncio.wait_for(waiting, 3.0) == 1
+    restarted = time.monotonic()
+    assert await waiting == 1
+    with prompt():
+        assert time.monotonic() - restarted < 3.0
     assert await face.call("vnir.begin", 2) == 2
     assert scene.bench.begun() == [1, 2]
 
@@ -297,7 +304,7 @@ async def a_server_that_is_killed_in_mid_call(scene: Scene, face: Face) -> None:
     with prompt():
         assert time.monotonic() - killed < 0.75
     # Lost a moment ago: the next call waits for its restart.
-    waiting = asyncio.ensure_future(face.call("vnir.begin", 2, timeout=10))
+    waiting = asyncio.ensure_future(face.call("vnir.begin", 2, timeout=30))
     await asyncio.sleep(0)
     scene.bench.serve()
     assert await waiting == 2
@@ -312,7 +319,7 @@ async def a_server_that_freezes(scene: Scene, face: Face) -> None:
     )
     assert error.executed is not True
     scene.server.thaw()
-    assert await face.call("vnir.begin", 2, timeout=5) == 2
+    assert await face.call("vnir.begin", 2, timeout=30) == 2
     assert scene.bench.begun() == [2]
 
 
@@ -329,7 +336,7 @@ async def an_object_that_nobody_shares_in_time(scene: Scene, face: Face) -> None
 @scenario
 async def closing_ends_the_calls_that_are_under_way(scene: Scene, face: Face) -> None:
     other = scene.connect()
-    running = asyncio.ensure_future(other.call("vnir.begin", 1, 1.0, timeout=30))
+    running = asyncio.ensure_future(other.call("vnir.hold", 1, timeout=30))
     await until(scene.bench.begun)
     await other.close()
     error = await refused(running, errors.Closed)
@@ -337,6 +344,7 @@ async def closing_ends_the_calls_that_are_under_way(scene: Scene, face: Face) ->
     for call in (other.call("vnir.echo", 1), other.get("vnir.fps"), other.wait_for("vnir")):
         assert "closed" in str(await refused(call, errors.Closed))
     await other.close()
+    scene.bench.let_go()
     assert await face.call("vnir.echo", 1) == 1
 
 

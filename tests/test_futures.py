@@ -555,7 +555,7 @@ def test_a_program_may_end_with_futures_open(bench: Bench, spawn: Spawner, endin
         bench.broker.rocBroker,
     )
     child.wait_for("^done$")
-    assert child.wait() == 0
+    assert child.ends_in_time(3.0) == 0
     assert child.stderr == ""
 
 

@@ -28,7 +28,7 @@ class Camera:
 
     def expose(self) -> None:
         self.began.set()
-        self.go_on.wait(10)
+        self.go_on.wait(60)
 
 
 def test_levels_are_read_and_set(desk: Desk) -> None:
@@ -60,7 +60,7 @@ def test_a_busy_object_answers_too(desk: Desk) -> None:
     exposing = threading.Thread(target=client["vnir"].expose)
     exposing.start()
     try:
-        assert camera.began.wait(5)
+        assert camera.began.wait(30)
         assert client.log_level("vnir", NAME, "ERROR")["level"] == "ERROR"
     finally:
         camera.go_on.set()

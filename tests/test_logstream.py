@@ -86,7 +86,7 @@ def test_asyncio(desk: Desk) -> None:
     async def read() -> list[str]:
         found = []
         async with AsyncLogStream(desk.endpoints) as stream:
-            assert (await stream.read(5))[0].message == "one"
+            assert (await stream.read(30))[0].message == "one"
             ticking = asyncio.create_task(asyncio.sleep(0.05, "ticked"))
             assert await stream.read(0.2) == []
             assert ticking.done()
@@ -187,7 +187,7 @@ def more_and_more(log: logging.Logger) -> Iterator[None]:
 async def read_until(stream: LogStream | AsyncLogStream, message: str) -> list[Record]:
     found: list[Record] = []
     while not any(record.message == message for record in found):
-        read = stream.read(10)
+        read = stream.read(30)
         records = read if isinstance(read, list) else await read
         assert records, f"nothing more after {len(found)} records"
         found += records

@@ -70,7 +70,7 @@ def program(spawn: Spawner) -> Callable[..., Child]:
 def run(program: Callable[..., Child], bench: Bench) -> Run:
     """Run such a program to its end, which must be a good one; what it printed."""
 
-    def run(body: str, *arguments: object, within: float = 20.0) -> str:
+    def run(body: str, *arguments: object, within: float = 60.0) -> str:
         child = program(body, bench.broker.rocBroker, *arguments)
         status = child.wait(within)
         assert child.stderr == ""
@@ -283,7 +283,7 @@ descriptors = len(os.listdir("/proc/self/fd")) if os.path.isdir("/proc/self/fd")
 
 def check_parent():
     assert vnir.echo("parent") == "parent"
-    patience = time.monotonic() + 2.0
+    patience = time.monotonic() + 20.0
     while descriptors and len(os.listdir("/proc/self/fd")) > descriptors:
         assert time.monotonic() < patience, os.listdir("/proc/self/fd")
         time.sleep(0.01)
@@ -295,7 +295,7 @@ FORK_CASES = {
 def work():
     began = time.monotonic()
     assert vnir.begin(1, 1.0) == 1
-    assert time.monotonic() - began < 1.5
+    say("took", time.monotonic() - began)
     assert client["vnir"].lens.move(0) == 0
 
 assert in_child(work) == 0
@@ -326,7 +326,7 @@ assert not vnir.echo(0)  # behind it, so it has begun long ago
 thread.join()
 running = threading.Thread(target=lambda: say("thread got", vnir.begin(2, 1.0)))
 running.start()
-while client._caller.core.open_calls == 0:
+while client._caller.core.open_calls == 0 and running.is_alive():
     time.sleep(0.001)
 
 def work():
@@ -486,7 +486,10 @@ def test_fork(run: Run, case: str) -> None:
     assert printed.splitlines()[-1] == "parent is well"
     cpu = [float(line.split()[-1]) for line in printed.splitlines() if "child's cpu" in line]
     assert cpu
-    assert max(cpu) < 0.3, "a child spins"
+    with prompt():
+        assert max(cpu) < 0.3, "a child spins"
+        took = [float(line.split()[1]) for line in printed.splitlines() if line.startswith("took ")]
+        assert max(took, default=0) < 1.5
     if "clos" in case or "inproc" in case:
         assert "Closed" not in printed
         assert "closed" in printed or "left behind" in printed
@@ -666,7 +669,7 @@ def test_a_thousand_clients_that_were_dropped_leave_nothing(bench: Bench) -> Non
     finally:
         gc.enable()
     wait_until(lambda: process.num_fds() <= descriptors, what=f"{descriptors} descriptors")
-    assert threading.active_count() <= threads
+    wait_until(lambda: threading.active_count() <= threads, what=f"{threads} threads")
     print(f"memory has grown by {grown / 1000:.0f} kB")
     assert grown < 5_000_000
 

@@ -284,15 +284,17 @@ def test_heartbeats_and_ping_go_on_during_a_long_method(desk: Desk) -> None:
     broker, longest, pings = desk.client["roc.broker"], 0.0, 0
     while running.is_alive():
         (entry,) = broker.objects()
-        assert entry["state"] == "serving"
+        with prompt():
+            assert entry["state"] == "serving"
         began = time.monotonic()
-        answer = desk.client.call_object("vnir!", "rpc.ping", timeout=1.0)
+        answer = desk.client.call_object("vnir!", "rpc.ping")
         longest = max(longest, time.monotonic() - began)
         assert answer["object"] == "vnir"
         pings += 1
         running.join(0.05)
     print(f"{pings} pings, the longest took {longest * 1000:.1f} ms")
-    assert pings > 50
+    with prompt():
+        assert pings > 50
     with prompt():
         assert longest < 0.1
     assert broker.stats()["servers_lost"] == 0

@@ -159,7 +159,8 @@ def test_a_pool_shares_the_load(serve: Callable[..., Child], client: RocClient) 
         thread.join()
     assert sum(served.values()) == 60
     assert set(served) == {server.pid for server in servers}
-    assert min(served.values()) >= 10
+    with prompt():
+        assert min(served.values()) >= 10
 
 
 def test_a_pool_shares_the_load_of_one_caller(
@@ -170,7 +171,8 @@ def test_a_pool_shares_the_load_of_one_caller(
     wait_for_states(client, dict.fromkeys([server.pid for server in servers], "serving"))
     served = Counter(client["worker"].pid() for _ in range(20))
     assert set(served) == {server.pid for server in servers}
-    assert min(served.values()) >= 5
+    with prompt():
+        assert min(served.values()) >= 5
 
 
 def test_a_pool_goes_on_when_one_of_it_is_killed(
@@ -218,12 +220,14 @@ def test_the_environment_gives_a_policy_to_any_program(
     second = spawn(program, name="second", env=env)
     wait_for_states(client, {first.pid: "serving", second.pid: policy.replace("pool", "serving")})
     if policy == "pool":
-        assert (first.stderr, second.stderr) == ("", "")
+        with prompt():  # after a second without a broker they would say so
+            assert (first.stderr, second.stderr) == ("", "")
         return
-    wait_until(lambda: second.stderr, what="it says that it stands by")
-    assert second.stderr == "worker: this server stands by; another server has it.\n"
+    wait_until(lambda: second.stderr.endswith("\n"), what="it says that it stands by")
+    with prompt():  # after a second without a broker it would say so first
+        assert second.stderr == "worker: this server stands by; another server has it.\n"
     first.kill()
-    wait_until(lambda: _pid_or_none(client["worker"]) == second.pid, TAKEOVER, "it has taken over")
+    wait_until(lambda: _pid_or_none(client["worker"]) == second.pid, what="it has taken over")
     wait_until(lambda: len(second.stderr.splitlines()) == 2, what="it says so")
     assert second.stderr.splitlines()[1] == "worker: this server serves now."
 
@@ -280,7 +284,8 @@ def test_heartbeats_go_on_while_the_hardware_is_opened(desk: Desk) -> None:
     assert caught.value.executed is False
     assert repr(slow).startswith("<vnir: builtins.object"), "the control lane answers"
     states = [server["state"] for server in desk.client["roc.broker"].objects()[0]["servers"]]
-    assert states == ["serving"]
+    with prompt():
+        assert states == ["serving"]
 
 
 def test_what_on_state_raises_ends_the_server(spawn: Spawner, broker: Endpoints) -> None:

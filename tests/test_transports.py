@@ -107,7 +107,7 @@ def test_errors(desk: Desk, context: zmq.Context[Any]) -> None:
         vnir.add()
     with pytest.raises(LookupError, match="'vnir'"):
         _ = desk.client["vnri"].fps
-    with pytest.raises(TimeoutError, match="still runs"):
+    with prompt(), pytest.raises(TimeoutError, match="still runs"):
         desk.client.proxy("vnir", timeout=0.2).nap(0.4)
     assert vnir.add(1) == 3
 
@@ -115,7 +115,7 @@ def test_errors(desk: Desk, context: zmq.Context[Any]) -> None:
 @pytest.mark.parametrize("megabytes", [0.001, 0.1, 20])
 def test_arrays(desk: Desk, context: zmq.Context[Any], megabytes: float) -> None:
     desk.serve(Camera(), ctx=context)
-    vnir = desk.client.proxy("vnir", timeout=10)
+    vnir = desk.client.proxy("vnir", timeout=30)
     frame = vnir.frame(megabytes)
     expected = Camera().frame(megabytes)
     assert frame.dtype == expected.dtype
@@ -144,9 +144,10 @@ def test_ping_is_answered_during_a_long_method(desk: Desk, context: zmq.Context[
     client, longest = desk.connect(), 0.0
     while running.is_alive():
         began = time.monotonic()
-        client.call_object("vnir!", "rpc.ping", timeout=1.0)
+        client.call_object("vnir!", "rpc.ping")
         longest = max(longest, time.monotonic() - began)
-        assert client["roc.broker"].objects()[0]["state"] == "serving"
+        with prompt():
+            assert client["roc.broker"].objects()[0]["state"] == "serving"
         running.join(0.05)
     print(f"the longest ping took {longest * 1000:.1f} ms")
     with prompt():

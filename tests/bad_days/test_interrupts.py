@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from callers import Calling
+from instrument import held
 from processes import Child, Spawner
 from promptness import prompt
 from runmacs.roc import Endpoints, RocClient, errors
@@ -32,7 +33,7 @@ STRESS = """
     from runmacs.roc import RocClient
 
     INTERRUPTS, THREADS = 400, 8
-    client = RocClient(sys.argv[1], timeout=5)
+    client = RocClient(sys.argv[1], timeout=20)
     echo = client["recorder"].echo
     wrong, longest, counts = [], [0.0] * THREADS, [0] * THREADS
     sent = taken = 0
@@ -120,6 +121,8 @@ INTERRUPTED = """
         begin(int(sys.argv[2]), float(sys.argv[3]))
     except KeyboardInterrupt:
         print("interrupted at", time.monotonic(), flush=True)
+        client.call_object("recorder!", "rpc.ping")  # travels behind the withdrawal
+        print("withdrawn", flush=True)
     print("next", echo("works"), flush=True)
 """
 
@@ -152,9 +155,9 @@ def test_waiting_caller_is_interrupted_at_once(
     child = caller(1, 1.5)
     child.send_line("go")
     wait_until(begun, what="the method runs")
-    took = interrupt(child)
-    print(f"interrupted after {took * 1000:.1f} ms")
-    with prompt():
+    with prompt():  # before the method ends
+        took = interrupt(child)
+        print(f"interrupted after {took * 1000:.1f} ms")
         assert took < AT_ONCE
     child.wait_for("^next works$")
     assert child.wait() == 0
@@ -162,23 +165,24 @@ def test_waiting_caller_is_interrupted_at_once(
 
 
 def test_interrupted_call_that_was_not_begun_never_is(
-    caller: Callable[[int, float], Child], client: RocClient, recorder: Any, begun: Begun
+    caller: Callable[[int, float], Child],
+    client: RocClient,
+    recorder: Any,
+    begun: Begun,
+    let_go: Callable[[], None],
 ) -> None:
     child = caller(2, 0.0)
-    slow = Calling(client.proxy("recorder", timeout=10).begin, 1, 1.0)
+    slow = Calling(client.proxy("recorder", timeout=60).hold, 1)
     wait_until(begun, what="the method runs")
     child.send_line("go")
-    wait_until(lambda: held(client) == 2, what="the second call waits at the server")
+    wait_until(lambda: held(client, "recorder") == 2, what="the second call waits at the server")
     with prompt():
         assert interrupt(child) < AT_ONCE
+    child.wait_for("^withdrawn$")
+    let_go()
     assert slow.wait().result == 1
     child.wait_for("^next works$")
     assert begun() == [1]
-
-
-def held(client: RocClient) -> int:
-    """How many calls the server of the only object holds, begun or not."""
-    return int(client["roc.broker"].objects()[0]["servers"][0]["running"])
 
 
 # ---- servers
@@ -224,7 +228,9 @@ class Works:
         self.running = Calling(methods[0], 1, *arguments)
         self.child.wait_for("^begun 1$")
         self.queued = [Calling(method, n, 0) for n, method in enumerate(methods[1:], 2)]
-        wait_until(lambda: held(self.clients[0]) == 3, what="two calls wait at the server")
+        wait_until(
+            lambda: held(self.clients[0], "hardware") == 3, what="two calls wait at the server"
+        )
 
     def signal(self, number: int) -> float:
         self.child.send_signal(number)
@@ -273,11 +279,11 @@ def test_ctrl_c_breaks_into_the_running_method(works: Callable[..., Works]) -> N
 
 
 def test_sigterm_lets_a_short_method_end(works: Callable[..., Works]) -> None:
-    server = works(1.0)
+    server = works(2.5)
     told = server.signal(signal.SIGTERM)
     assert server.running.wait().result == 1
     with prompt():
-        assert server.running.ended - told < 2.0
+        assert server.running.ended - told < 3.5
     server.assert_ended_cleanly()
     assert "interrupted" not in server.child.stdout
 
@@ -406,7 +412,8 @@ def test_ctrl_c_under_load_ends_a_server_cleanly(
     for client in clients:
         client.wait_for("quick")
     calls = [Calling(call, client) for client in clients]
-    wait_until(lambda: count > 200 + 37 * attempt, what="the load flows")
+    with prompt():
+        wait_until(lambda: count > 200 + 37 * attempt, 20, "the load flows")
     child.send_signal(signal.SIGINT)
     struck = time.monotonic()
     for one in calls:
@@ -415,8 +422,9 @@ def test_ctrl_c_under_load_ends_a_server_cleanly(
     assert child.stdout == "KeyboardInterrupt\n"
     assert child.stderr == ""
     for when, error in ended:
-        assert isinstance(error, errors.ServerLost | errors.ObjectNotFound), repr(error)
-        assert when - struck < 1.0 + 0.25
+        with prompt():  # a second is the time of each call
+            assert isinstance(error, errors.ServerLost | errors.ObjectNotFound), repr(error)
+            assert when - struck < 1.0 + 0.25
         # True: it struck between a method's end and the reply, and the error says so.
         assert error.executed is not True or "before its result was sent" in str(error)
     for client in clients:

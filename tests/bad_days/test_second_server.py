@@ -66,7 +66,8 @@ def test_the_first_is_unharmed(
     assert waiting.wait().result == 2
     assert begun() == [1, 2]
     assert server.returncode is None
-    assert server.stderr == ""
+    with prompt():  # after a second without a broker it would say so
+        assert server.stderr == ""
     (entry,) = client["roc.broker"].objects()
     assert len(entry["servers"]) == 1
     assert entry["pid"] == server.pid
@@ -105,7 +106,7 @@ def test_frozen_first_thaws_and_keeps_its_object(
     server.thaw()
     assert second.wait() != 0
     assert "ObjectIdTaken" in second.stderr
-    assert client.proxy("recorder", timeout=3).pid == server.pid
+    assert client.proxy("recorder", timeout=30).pid == server.pid
 
 
 def test_server_restarted_after_a_kill_is_accepted(
@@ -115,15 +116,18 @@ def test_server_restarted_after_a_kill_is_accepted(
     servers = [server]
     for number in range(5):
         servers[-1].kill()
+        killed = time.monotonic()
         servers.append(serve_recorder(name=f"again{number}"))
         wait_until(lambda: pid_of(client) == servers[-1].pid, what="the new one has the object")
+        with prompt():
+            assert time.monotonic() - killed < 3.0
         assert servers[-1].returncode is None
 
 
 def pid_of(client: RocClient) -> int:
     try:
         return int(client.call_object("recorder", "rpc.ping", timeout=1.0)["pid"])
-    except errors.DeliveryError:
+    except (errors.DeliveryError, errors.CallTimeout):
         return 0
 
 

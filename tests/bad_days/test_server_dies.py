@@ -80,15 +80,19 @@ def test_a_new_one_is_accepted_at_once(
     again = serve_recorder(name="again")
     call.wait()
     # No new proxy, no new client, and nobody waits for the new server: the call itself does.
-    assert client.proxy("recorder", timeout=10).pid == again.pid != old
+    assert client.proxy("recorder", timeout=30).pid == again.pid != old
     assert recorder.begin(2) == 2
     assert begun() == [1, 2]
-    assert again.stderr == ""
+    with prompt():  # after a second without a broker it would say so
+        assert again.stderr == ""
 
 
 def test_idle_server_dies_and_its_object_is_gone(client: RocClient, server: Child) -> None:
     server.kill()
+    killed = time.monotonic()
     wait_until(lambda: "recorder" not in client, what="the broker knows that it is gone")
+    with prompt():
+        assert time.monotonic() - killed < 1.5
     stats = client["roc.broker"].stats()
     assert stats["servers_lost"] == 1
     assert stats["calls_lost"] == 0
@@ -100,7 +104,7 @@ def test_a_call_soon_after_waits_for_its_return(
     """For 10 s the broker keeps calls for an id that it has lost."""
     server.kill()
     wait_until(lambda: "recorder" not in client, what="the broker knows that it is gone")
-    patient = client.proxy("recorder", timeout=10)
+    patient = client.proxy("recorder", timeout=30)
     call = Calling(lambda: patient.begin(7))
     again = serve_recorder(name="again")
     assert call.wait().result == 7
@@ -113,7 +117,7 @@ def test_a_call_for_one_that_does_not_return_was_not_executed(
     server.kill()
     wait_until(lambda: "recorder" not in client, what="the broker knows that it is gone")
     began = time.monotonic()
-    with pytest.raises(errors.ObjectNotFound) as caught:
+    with prompt(), pytest.raises(errors.ObjectNotFound) as caught:
         client.proxy("recorder", timeout=1).begin(8)
     with prompt():
         assert time.monotonic() - began < 1 + 0.25

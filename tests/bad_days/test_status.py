@@ -10,6 +10,7 @@ import time
 import pytest
 
 from processes import BrokerProcess, Child, Spawner, start_broker
+from promptness import prompt
 from runmacs.roc import Endpoints, RocClient, RocStatusUpdater, StatusTree, statusUpdateIterator
 from waiting import wait_until
 
@@ -97,8 +98,9 @@ def test_ten_thousand_updates_a_second(broker_process: BrokerProcess, spawn: Spa
         frozen.thaw()
         for source in sources:
             source.wait_for("has emitted 50000 superseded 0", timeout=60)
-        assert verdict(patient) == {"gaps": 0, "doubles": 0, "resyncs": 0}
-        assert verdict(late) == {"gaps": 0, "doubles": 0, "resyncs": 0}
+        with prompt():  # who is too slow catches up with a snapshot
+            assert verdict(patient) == {"gaps": 0, "doubles": 0, "resyncs": 0}
+            assert verdict(late) == {"gaps": 0, "doubles": 0, "resyncs": 0}
         thawed = verdict(frozen)
         print("the frozen one:", thawed, f"the broker: {small:.0f} to {most:.0f} MB")
         assert thawed["doubles"] == 0
@@ -137,7 +139,8 @@ def test_a_frozen_source_is_stale_and_comes_back(broker: Endpoints, spawn: Spawn
     source.wait_for("has emitted")
     with StatusTree(broker) as tree:
         tree.wait_for("done.s", timeout=30)
-        assert not tree.leaf("done.s").stale
+        with prompt():
+            assert not tree.leaf("done.s").stale
         source.freeze()
         wait_until(lambda: tree.leaf("done.s").stale, what="it is silent")
         source.thaw()
@@ -206,4 +209,4 @@ def test_nothing_is_left_open(broker: Endpoints) -> None:
     before = len(os.listdir(folder))
     for _ in range(100):
         round_trip()
-    assert len(os.listdir(folder)) <= before + 2
+    wait_until(lambda: len(os.listdir(folder)) <= before + 2, what="all are closed")

@@ -16,6 +16,7 @@ import pytest
 
 from docpages import free_base_port
 from processes import POSIX, BrokerProcess, Child, Spawner, child_environment
+from promptness import prompt
 from roccommand import Run, roc_command
 from runmacs.roc import Endpoints
 
@@ -46,14 +47,16 @@ def results(run: Run, *arguments: object, status: int = 0) -> dict[str, list[Any
 
 
 def test_all_is_well(run: Run, vnir: Child, broker: Endpoints) -> None:
-    text = run("doctor").stdout
+    with prompt():  # it finds fault with a machine that is slow
+        text = run("doctor").stdout
+        assert "✗" not in text
     assert f"✓ address: {broker.rocBroker}, from ROC_BROKER\n" in text
     assert "✓ publications: status and log can be followed\n" in text
     assert "✓ objects: 1 serving\n" in text
-    assert "✗" not in text
-    found = results(run)
-    assert found["clock"][0]["result"] == "ok"
-    assert found["broker"][0]["result"] == "ok"
+    with prompt():
+        found = results(run)
+        assert found["clock"][0]["result"] == "ok"
+        assert found["broker"][0]["result"] == "ok"
 
 
 def test_what_is_wrong_has_an_advice(run: Run, nowhere: Endpoints, spawn: Spawner) -> None:
@@ -168,6 +171,7 @@ def bash(environment: dict[str, str], tmp_path: Path) -> Iterator[Callable[[str]
     shell.close(force=True)
 
 
+@prompt()  # completion asks the broker, and does not wait for long
 def test_bash_completes_commands_ids_and_members(bash: Callable[[str], str], vnir: Child) -> None:
     assert bash("roc desc") == "roc describe "
     assert bash("roc broker inf") == "roc broker info "
@@ -200,6 +204,7 @@ def test_completion_of_other_shells(run: Run, shell: str) -> None:
         assert checked.stderr == ""
 
 
+@prompt()
 def test_completion_of_members_for_fish_has_no_noise(
     run: Run, vnir: Child, environment: dict[str, str]
 ) -> None:

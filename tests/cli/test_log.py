@@ -110,7 +110,7 @@ def test_it_follows_over_a_restart_of_the_broker(
     child.wait_for("camera.driver: three$")
     assert child.stdout.count(": two\n") == 1
     child.send_signal(signal.SIGINT)
-    assert child.wait() == 0
+    assert child.ends_in_time() == 0
 
 
 def test_colours_on_a_terminal(run: Run, on_terminal: OnTerminal, vnir: Child) -> None:

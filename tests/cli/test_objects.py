@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 
 from processes import Child, Spawner
+from promptness import prompt
 from roccommand import Run
 from runmacs.roc import Endpoints, RocClient, RocStatusUpdater, StatusTree
 from waiting import wait_until
@@ -153,8 +154,9 @@ def test_get_and_set(run: Run, vnir: Child) -> None:
 def test_mistakes(
     run: Run, vnir: Child, arguments: tuple[object, ...], status: int, complaint: str
 ) -> None:
-    ended = run(*arguments, status=status)
-    assert complaint in ended.stderr
+    with prompt():  # one of them is given 0.2 s
+        ended = run(*arguments, status=status)
+        assert complaint in ended.stderr
     assert ended.stdout == ""
 
 
@@ -261,11 +263,13 @@ def test_a_long_wait_shows_progress_and_ctrl_c_ends_it(
     on_terminal: OnTerminal, vnir: Child
 ) -> None:
     screen = on_terminal("call", "lab.vnir.expose", 1.6, "-t", 10)
-    screen.wait_for("calling lab.vnir.expose: 1 of 10 s")
+    with prompt():  # it stands there for a second at most
+        screen.wait_for("calling lab.vnir.expose: 1 of 10 s", 10)
     assert screen.wait() == 0
     assert screen.text == "1.6"
     screen = on_terminal("call", "lab.vnir.expose", 9, "-t", 10)
-    screen.wait_for("calling lab.vnir.expose: 1 of 10 s")
+    with prompt():
+        screen.wait_for("calling lab.vnir.expose: 1 of 10 s", 10)
     screen.interrupt()
     assert screen.wait() == 130
     assert screen.is_clean

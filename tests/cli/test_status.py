@@ -101,7 +101,7 @@ def test_each_change_is_a_line(
     updater.remove("vnir.shutter")
     child.wait_for("^vnir.shutter removed$")
     child.send_signal(signal.SIGINT)
-    assert child.wait() == 0
+    assert child.ends_in_time() == 0
     assert child.stderr == ""
     first, *changes = child.stdout.splitlines()
     assert first == "vnir.shutter = open"
@@ -225,6 +225,7 @@ def test_hostile_texts_are_escaped(
     updater.emit("bad", "\x1b]0;title\x07\nvnir.shutter = closed\u202e")
     child = roc("status", "bad", "-f")
     child.wait_for(r"^bad = ")
+    wait_until(lambda: child.stdout.endswith("\n"), what="the whole line")
     assert child.stdout.count("\n") == 1
     screen = on_terminal("status", "bad")
     assert screen.wait() == 0

@@ -49,7 +49,7 @@ def test_changes_are_lines(
         updater.emit("system.cpu", 31)
         child.wait_for(r"^system\.cpu = 31 %$")
         child.send_signal(signal.SIGINT)
-        assert child.wait() == 0
+        assert child.ends_in_time() == 0
         assert len(child.stdout.splitlines()) == 4
         assert child.stderr == ""
 

@@ -279,8 +279,9 @@ def test_who_is_thrown_out_again_and_again_slows_down(
             driven.turn(0.01)
             if select.select([listener], (), (), 0)[0]:
                 break
-        listener.settimeout(5)
-    assert 3 <= count <= 10
+        listener.settimeout(30)
+    with prompt():
+        assert 3 <= count <= 10
 
 
 # ---- connecting
@@ -370,7 +371,8 @@ def test_a_name_that_nobody_knows(monkeypatch: pytest.MonkeyPatch) -> None:
     for _ in range(50):
         driven.turn(0.01)
     assert driven.changes == []
-    assert 2 <= len(asked) <= 8, "asked again, and not in every turn"
+    with prompt():
+        assert 2 <= len(asked) <= 8, "asked again, and not in every turn"
     driven.link.close()
 
 
@@ -391,7 +393,7 @@ def test_a_slow_lookup_stops_nobody(
 
     def slow(host: Any, *args: Any, **options: Any) -> Any:
         if host == "far-away":
-            answered.wait(10)
+            answered.wait(60)
             host = "127.0.0.1"
         return real(host, *args, **options)
 
@@ -466,7 +468,8 @@ def test_something_else_listens_there(
             other.close()
             count += 1
     assert driven.changes == []
-    assert 2 <= count <= 6, "tried again, and not as fast as it can"
+    with prompt():
+        assert 2 <= count <= 6, "tried again, and not as fast as it can"
 
 
 @pytest.mark.skipif(not hasattr(socket, "AF_UNIX"), reason="no ipc here; run it on Linux or macOS")
@@ -504,7 +507,7 @@ def test_goodbye_waits_until_the_peer_has_it_all(driven: DrivenLink, peer: Peer)
 
     reader = threading.Thread(target=read)
     reader.start()
-    driven.link.close(linger=1.0)
+    driven.link.close(linger=30.0)
     reader.join(30)
     assert peer.messages == [[b"last", body]]
 
@@ -582,7 +585,7 @@ def test_a_forked_child_neither_disturbs_the_connection_nor_keeps_it_open(
         os.close(stay)
         for number in range(20):
             peer.send(b"%d" % number)
-            driven.turn(5.0)
+            driven.turn(30.0)
             assert driven.messages.pop() == [b"%d" % number]
             driven.link.send([b"answer"])
             assert peer.receive() == [b"answer"]

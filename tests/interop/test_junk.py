@@ -148,7 +148,7 @@ READY_COMMAND = b"\x04\x1c" + b"\x05READY" + b"\x0bSocket-Type" + b"\x00\x00\x00
 def tcp_attack(endpoints: Endpoints, junk: bytes, *, handshake: bool = False) -> None:
     """Connect, perhaps shake hands as ZeroMQ does, send junk, and leave."""
     with socket.create_connection((endpoints.brokerAddress, endpoints.brokerBasePort)) as raw:
-        raw.settimeout(5)
+        raw.settimeout(30)
         if handshake:
             shake_hands(raw)
         with suppress(ConnectionError):  # to be thrown out is as good as to be ignored
@@ -207,7 +207,7 @@ def test_handshake_of_these_tests_is_a_real_one(steady: BrokerProcess) -> None:
     message = b"\x01\x00\x01\x06MDPC01\x01\x06steady\x00\x05hello"
     endpoints = steady.endpoints
     with socket.create_connection((endpoints.brokerAddress, endpoints.brokerBasePort)) as raw:
-        raw.settimeout(5)
+        raw.settimeout(30)
         shake_hands(raw)
         raw.sendall(message)
         assert receive_exactly(raw, len(message)) == message

@@ -22,6 +22,7 @@ from interop.stock import (
     Peer,
     dealer_client,
 )
+from promptness import prompt
 from waiting import wait_until
 
 CONTROL = b"\x10"
@@ -83,7 +84,8 @@ def is_known(address: str, object_id: bytes) -> bool:
 def test_ready_with_properties_is_greeted_at_once(raw_broker: str, object_id: bytes) -> None:
     with Peer(raw_broker) as worker:
         register(worker, object_id, properties())
-        empty, header, kind, greeting = worker.receive(timeout=1.0)
+        with prompt():
+            empty, header, kind, greeting = worker.receive(timeout=1.0)
         assert (empty, header, kind) == (b"", WORKER, HEARTBEAT)
         greeted = json.loads(greeting)
         assert greeted["version"] == 1

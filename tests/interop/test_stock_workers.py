@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -24,6 +25,7 @@ from interop.stock import (
     req_client,
 )
 from processes import BrokerProcess, Child
+from promptness import prompt
 from runmacs.roc import RocClient
 from runmacs.roc.errors import CallError, CallTimeout, MethodNotFound
 from waiting import wait_until
@@ -80,7 +82,8 @@ def test_three_under_one_name_share_the_load(roc_broker: str, stock_worker: Star
         replies = [client.reply()[1] for _ in range(300)]
     assert sorted(int(number) for _, number in replies) == list(range(300))
     shares = {pid: sum(answered == pid for answered, _ in replies) for pid in pids}
-    assert min(shares.values()) >= 30, f"the load is not shared: {shares}"
+    with prompt():
+        assert min(shares.values()) >= 30, f"the load is not shared: {shares}"
 
 
 @pytest.mark.parametrize(
@@ -119,7 +122,7 @@ def serve(worker: Peer) -> None:
     """Reply to one request."""
     command = HEARTBEAT
     while command == HEARTBEAT:
-        _, _, command, *rest = worker.receive(timeout=3.0)
+        _, _, command, *rest = worker.receive()
     assert command == REQUEST
     worker.send(b"", WORKER, REPLY, rest[0], b"", b"done")
 
@@ -154,7 +157,10 @@ def test_killed_last_worker_is_unknown_soon(roc_broker: str, stock_worker: Start
     worker = stock_worker(roc_broker, "echo", "echo")
     until_known(roc_broker, b"echo")
     worker.kill()
-    until_known(roc_broker, b"echo", code=b"404", timeout=2.0)
+    killed = time.monotonic()
+    until_known(roc_broker, b"echo", code=b"404")
+    with prompt():
+        assert time.monotonic() - killed < 2.0
 
 
 def test_call_that_a_killed_worker_held_is_answered_by_the_broker(
@@ -169,7 +175,7 @@ def test_call_that_a_killed_worker_held_is_answered_by_the_broker(
         client.request(b"held", json.dumps(body).encode())
         wait_until(mark.exists)
         worker.kill()
-        _, [answer] = client.reply(timeout=2.0)
+        _, [answer] = client.reply()
     error = json.loads(answer)
     assert error["id"] == 31
     assert error["error"]["code"] == -32003
@@ -186,9 +192,9 @@ def test_worker_busy_for_longer_than_its_patience_is_not_dropped(
     with Peer(roc_broker) as client:
         client.request(b"busy", b"9")
         client.request(b"busy", b"0")
-        assert client.reply(timeout=12.0) == (b"busy", [b"9"])
+        assert client.reply() == (b"busy", [b"9"])
         # The same worker is still registered: the next request follows at once.
-        assert client.reply(timeout=1.0) == (b"busy", [b"0"])
+        assert client.reply() == (b"busy", [b"0"])
 
 
 @pytest.mark.slow
@@ -198,9 +204,9 @@ def test_frozen_worker_is_dropped_and_comes_back(
     worker = stock_worker(roc_broker, "echo", "echo")
     until_known(roc_broker, b"echo")
     worker.freeze()
-    until_known(roc_broker, b"echo", code=b"404", timeout=10.0)
+    until_known(roc_broker, b"echo", code=b"404")
     worker.thaw()
-    until_known(roc_broker, b"echo", timeout=10.0)
+    until_known(roc_broker, b"echo")
     assert req_client(roc_broker, b"echo", b"again") == [b"again"]
 
 
@@ -242,5 +248,6 @@ def test_call_of_a_stock_worker_that_is_busy_times_out_and_spares_the_next(
     with RocClient(roc_broker) as client:
         with pytest.raises(CallTimeout) as caught:
             client.call_object("held", "hold", (str(tmp_path / "mark"),), timeout=0.5)
-        assert (tmp_path / "mark").exists()
-        assert caught.value.executed is None
+        with prompt():
+            assert (tmp_path / "mark").exists()
+            assert caught.value.executed is None

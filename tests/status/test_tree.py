@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from processes import BrokerProcess, Spawner, start_broker
+from promptness import prompt
 from runmacs.roc import Endpoints, RocServer, RocStatusUpdater, StatusTree, errors
 from waiting import wait_until
 
@@ -45,13 +46,17 @@ def test_a_leaf_knows_its_age_source_and_description(broker: Endpoints) -> None:
         wait_until(lambda: tree.leaf("t").unit)
         leaf = tree.leaf("t")
         assert leaf.value == 21.5
-        assert 0 <= leaf.age < 5
-        assert abs(leaf.time - (time.time() - leaf.age)) < 1
+        assert 0 <= leaf.age < 60
+        with prompt():
+            assert abs(leaf.time - (time.time() - leaf.age)) < 1
         assert leaf.source.startswith("lab@")
         assert (leaf.unit, leaf.description, leaf.limits) == ("°C", "outside", (-40, 50))
         assert not leaf.stale
         updater.close()
+        closed = time.monotonic()
         wait_until(lambda: tree.leaf("t").stale, what="its source has said goodbye")
+        with prompt():
+            assert time.monotonic() - closed < 2.0
         assert tree["t"] == 21.5
         assert set(tree.leaves("t")) == {"t"}
 
@@ -71,7 +76,10 @@ def test_a_killed_source_is_stale(broker: Endpoints, spawn: Spawner) -> None:
         tree.wait_for("a", timeout=30)
         assert not tree.leaf("a").stale
         child.kill()
+        killed = time.monotonic()
         wait_until(lambda: tree.leaf("a").stale, what="it is stale")
+        with prompt():
+            assert time.monotonic() - killed < 4.0
     with StatusTree(broker) as late:
         assert late.leaf("a").stale, "who comes later knows it too"
 
@@ -127,7 +135,10 @@ def test_presence_changes_within_a_second_of_a_death(broker: Endpoints, spawn: S
         tree.wait_for("roc.objects.lab.stage.state", lambda state: state == "serving", timeout=30)
         assert tree["roc.objects.lab.stage.pid"] == child.pid
         child.kill()
+        killed = time.monotonic()
         tree.wait_for("roc.objects.lab.stage.state", lambda state: state == "absent", timeout=30)
+        with prompt():
+            assert time.monotonic() - killed < 1.0
 
 
 def test_the_brokers_own_figures(broker: Endpoints) -> None:

@@ -61,7 +61,7 @@ def page(browser: Any, lab: Lab) -> Iterator[Any]:
     page.on("pageerror", lambda error: complaints.append(str(error)))
     page.on("console", lambda told: complaints.append(told.text) if _is_ours(told) else None)
     page.on("request", lambda asked: _check_home(asked.url, "http://127.0.0.1:", complaints))
-    page.set_default_timeout(10_000)
+    page.set_default_timeout(30_000)
     yield page
     context.close()
     assert complaints == []

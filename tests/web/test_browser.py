@@ -115,7 +115,8 @@ def test_methods_are_called_through_forms(page: Any, lab: Lab) -> None:
     part.locator(".failure", has_text="takes a number; nothing was sent").wait_for()
     call(page, "setIntegrationTime", "0.02").locator("output", has_text="done").wait_for()
     part = call(page, "wait", "1.5")
-    part.locator(".running").wait_for()
+    with prompt():  # for a second and a half
+        part.locator(".running").wait_for(timeout=5000)
     part.locator("output", has_text="waited").wait_for()
     call(page, "table").locator("td", has_text="b").wait_for()
 
