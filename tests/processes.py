@@ -23,7 +23,6 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from promptness import prompt
 from waiting import wait_until
 
 if TYPE_CHECKING:
@@ -107,6 +106,8 @@ class Child:
 
     def ends_in_time(self, within: float = 2.0) -> int:
         """Wait for the end, which must come soon; the exit status."""
+        from promptness import prompt  # here: instruments import this module, and need no pytest
+
         began = time.monotonic()
         status = self.wait()
         took = time.monotonic() - began

@@ -59,7 +59,8 @@ def test_what_is_no_call_is_refused(client: RocClient, vnir: Any) -> None:
 def test_what_nobody_hears_of(bench: Bench, client: RocClient, vnir: Any) -> None:
     """An object that nobody shares, and a call whose time is over before its turn comes."""
     client.notify(client["vnri"], 1)
-    hurried = client.proxy("vnir", timeout=0.2).begin
+    with prompt():  # that it is a method is asked for with the same patience
+        hurried = client.proxy("vnir", timeout=0.2).begin
     running = client.submit(vnir.hold, 1)
     wait_until(bench.begun)
     client.notify(hurried, 2)
