@@ -9,7 +9,7 @@ import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pexpect  # type: ignore[import-untyped]
 import pytest
@@ -17,22 +17,8 @@ import pytest
 from docpages import free_base_port
 from processes import POSIX, BrokerProcess, Child, Spawner, child_environment
 from promptness import prompt
-from roccommand import Run, roc_command
+from roccommand import OnTerminal, Run, roc_command
 from runmacs.roc import Endpoints
-
-if TYPE_CHECKING:
-    from terminals import Terminal
-
-OnTerminal = Callable[..., "Terminal"]
-
-
-@pytest.fixture
-def vnir(spawn: Spawner, roc: Callable[..., Child], broker: Endpoints) -> Child:
-    shutil.copy(Path(__file__).with_name("laboratory.py"), spawn.directory)
-    child = roc("share", "laboratory:Camera", "--as", "vnir")
-    child.wait_for("^roc share serving")
-    return child
-
 
 # ---- doctor
 

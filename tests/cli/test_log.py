@@ -7,19 +7,13 @@ import io
 import json
 import signal
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 import pytest
 
 from processes import BrokerProcess, Child, Spawner, start_broker
-from roccommand import Run
+from roccommand import OnTerminal, Run
 from runmacs.roc import Endpoints
 from waiting import wait_until
-
-if TYPE_CHECKING:
-    from terminals import Terminal
-
-OnTerminal = Callable[..., "Terminal"]
 
 DRIVER = """
 import logging

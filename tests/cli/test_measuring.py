@@ -6,24 +6,14 @@ import csv
 import io
 import json
 import re
-import shutil
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 
-from processes import Child, Spawner
+from processes import Child
 from roccommand import Run
 from runmacs.roc import Endpoints, RocClient
 from waiting import wait_until
-
-
-@pytest.fixture
-def vnir(spawn: Spawner, roc: Callable[..., Child], broker: Endpoints) -> Child:
-    shutil.copy(Path(__file__).with_name("laboratory.py"), spawn.directory)
-    child = roc("share", "laboratory:Camera", "--as", "vnir")
-    child.wait_for("^roc share serving")
-    return child
 
 
 def test_ping(run: Run, roc: Callable[..., Child], vnir: Child) -> None:

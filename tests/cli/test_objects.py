@@ -9,21 +9,15 @@ import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 
 from processes import Child, Spawner
 from promptness import prompt
-from roccommand import Run
+from roccommand import OnTerminal, Run
 from runmacs.roc import Endpoints, RocClient, RocStatusUpdater, StatusTree
 from waiting import wait_until
-
-if TYPE_CHECKING:
-    from terminals import Terminal
-
-OnTerminal = Callable[..., "Terminal"]
 
 
 @pytest.fixture

@@ -38,16 +38,6 @@ class Camera:
         return seconds
 
 
-@pytest.fixture
-def rocbroker(spawn: Spawner) -> Callable[..., Child]:
-    """Start the command with these options; it may as well end."""
-
-    def rocbroker(*options: object, **env: str) -> Child:
-        return spawn.command([*rocbroker_command(), *map(str, options)], env=env)
-
-    return rocbroker
-
-
 def refused(child: Child) -> str:
     """The one sentence with which it has refused to start."""
     assert child.wait() == 2

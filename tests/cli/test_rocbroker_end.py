@@ -10,7 +10,7 @@ from collections.abc import Callable
 import pytest
 import zmq
 
-from processes import POSIX, BrokerProcess, Child, Spawner, only_says_how_it_runs, rocbroker_command
+from processes import POSIX, BrokerProcess, Child, Spawner, only_says_how_it_runs
 from promptness import prompt
 from runmacs.roc import RocClient, RocServer, errors
 from runmacs.roc.wire import mdp
@@ -27,16 +27,6 @@ class Camera:
     def nap(self, seconds: float) -> float:
         time.sleep(seconds)
         return seconds
-
-
-@pytest.fixture
-def rocbroker(spawn: Spawner) -> Callable[..., Child]:
-    """Start the command with these options; it may as well end."""
-
-    def rocbroker(*options: object, **env: str) -> Child:
-        return spawn.command([*rocbroker_command(), *map(str, options)], env=env)
-
-    return rocbroker
 
 
 @posix

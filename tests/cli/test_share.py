@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import re
 import signal
-import sys
-import sysconfig
 import time
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 
 from processes import POSIX, Child, Spawner
 from promptness import prompt
+from roccommand import roc_command
 from runmacs.roc import Endpoints, RocClient
 from runmacs.roc.errors import MethodNotFound
 from waiting import wait_until
@@ -47,12 +45,6 @@ def square(x: float) -> float:
 '''
 
 Roc = Callable[..., Child]
-
-
-def roc_command() -> list[str]:
-    """The installed ``roc``; in a tree that is not installed, the module behind it."""
-    script = Path(sysconfig.get_path("scripts")) / ("roc" if POSIX else "roc.exe")
-    return [str(script)] if script.exists() else [sys.executable, "-m", "runmacs.roc.cli.roc"]
 
 
 @pytest.fixture

@@ -10,19 +10,14 @@ import signal
 import subprocess
 import sysconfig
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
 from processes import BrokerProcess, Child, Spawner, child_environment, start_broker
-from roccommand import Run
+from roccommand import OnTerminal, Run
 from runmacs.roc import Endpoints, RocStatusUpdater, StatusTree
 from waiting import wait_until
-
-if TYPE_CHECKING:
-    from terminals import Terminal
-
-OnTerminal = Callable[..., "Terminal"]
 
 
 @pytest.fixture

@@ -3,30 +3,12 @@
 from __future__ import annotations
 
 import json
-import shutil
 import signal
 from collections.abc import Callable
-from pathlib import Path
-from typing import TYPE_CHECKING
-
-import pytest
 
 from processes import BrokerProcess, Child, Spawner, start_broker
-from roccommand import Run
+from roccommand import OnTerminal, Run
 from runmacs.roc import Endpoints, RocServer, RocStatusUpdater, StatusTree
-
-if TYPE_CHECKING:
-    from terminals import Terminal
-
-OnTerminal = Callable[..., "Terminal"]
-
-
-@pytest.fixture
-def vnir(spawn: Spawner, roc: Callable[..., Child], broker: Endpoints) -> Child:
-    shutil.copy(Path(__file__).with_name("laboratory.py"), spawn.directory)
-    child = roc("share", "laboratory:Camera", "--as", "vnir")
-    child.wait_for("^roc share serving")
-    return child
 
 
 def test_the_screen_and_its_keys(

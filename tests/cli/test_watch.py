@@ -5,33 +5,16 @@ from __future__ import annotations
 import csv
 import io
 import json
-import shutil
 import signal
 from collections.abc import Callable
-from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
 
 from processes import BrokerProcess, Child, Spawner, start_broker
-from roccommand import Run
+from roccommand import OnTerminal, Run
 from runmacs.roc import Endpoints, RocClient, RocStatusUpdater, StatusTree
 from runmacs.roc.cli.watch import sparkline
 from waiting import wait_until
-
-if TYPE_CHECKING:
-    from terminals import Terminal
-
-OnTerminal = Callable[..., "Terminal"]
-
-
-@pytest.fixture
-def vnir(spawn: Spawner, roc: Callable[..., Child], broker: Endpoints) -> Child:
-    """A camera, shared as ``vnir``."""
-    shutil.copy(Path(__file__).with_name("laboratory.py"), spawn.directory)
-    child = roc("share", "laboratory:Camera", "--as", "vnir")
-    child.wait_for("^roc share serving")
-    return child
 
 
 def test_changes_are_lines(
