@@ -155,8 +155,10 @@ class Child:
         self.process.wait()
 
     def freeze(self) -> None:
-        """Stop it in mid-step (SIGSTOP), as a debugger or a full disk would."""
+        """Stop it in mid-step (SIGSTOP), as a debugger or a full disk would; it has stopped."""
         self.send_signal(signal.SIGSTOP)
+        if sys.platform == "linux":
+            os.waitid(os.P_PID, self.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
 
     def thaw(self) -> None:
         self.send_signal(signal.SIGCONT)

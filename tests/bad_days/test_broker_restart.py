@@ -200,7 +200,8 @@ def test_a_call_that_no_broker_took_was_not_executed(
     broker_process: BrokerProcess, server: Child, client: RocClient, recorder: Any,
     begun: Begun, spawn: Spawner,
 ) -> None:  # fmt: skip
-    method = client.proxy("recorder", timeout=0.5).begin
+    with prompt():  # that it is a method is asked for with the same patience
+        method = client.proxy("recorder", timeout=0.5).begin
     broker_process.child.kill()
     knows = time.monotonic() + 1.0
     wait_until(lambda: time.monotonic() > knows, 2)

@@ -11,7 +11,6 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
-import psutil
 import pytest
 
 from callers import Calling
@@ -24,13 +23,6 @@ TIMEOUT = 0.5
 ENDS_WITHIN = TIMEOUT + 0.25
 
 Begun = Callable[[], list[int]]
-
-
-def freeze(child: Child) -> None:
-    """Stop a process, and wait until it has."""
-    child.freeze()
-    process = psutil.Process(child.pid)
-    wait_until(lambda: process.status() == psutil.STATUS_STOPPED, what="it is frozen")
 
 
 @pytest.fixture
@@ -80,7 +72,7 @@ def test_frozen_server_executes_nothing_late(
 ) -> None:  # fmt: skip
     executes_again(client, 0)
     executes_again(strangers[0], 1)
-    freeze(server)
+    server.freeze()
     calls_in_vain(strangers, 2)
     server.thaw()
     executes_again(client, 100)
@@ -94,7 +86,7 @@ def test_frozen_in_mid_call_it_finishes_that_and_nothing_late(
     slow = client.proxy("recorder", timeout=30)
     running = Calling(slow.begin, 0, 0.3)
     wait_until(begun, what="the call has begun")
-    freeze(server)
+    server.freeze()
     calls_in_vain(strangers, 1)
     server.thaw()
     assert running.wait().result == 0
@@ -117,7 +109,7 @@ def test_calls_in_line_at_the_server_when_it_freezes(
     with prompt():  # before their time is over
         held = 1 + len(calls)
         wait_until(lambda: broker.objects()[0]["servers"][0]["running"] == held, TIMEOUT)
-    freeze(server)
+    server.freeze()
     for call in calls:
         assert isinstance(call.wait().error, errors.CallTimeout), repr(call.error)
     let_go()
@@ -131,7 +123,7 @@ def test_a_call_that_is_still_awaited_is_executed_after_the_thaw(
     server: Child, client: RocClient, recorder: Any, strangers: list[RocClient], begun: Begun
 ) -> None:
     patient = client.proxy("recorder", timeout=60).begin
-    freeze(server)
+    server.freeze()
     awaited = Calling(patient, 7)
     calls_in_vain(strangers, 1)
     server.thaw()
@@ -146,7 +138,7 @@ def test_long_freeze(
 ) -> None:  # fmt: skip
     """After 1.5 s of silence the server is stalled, after 10 s it is lost to its broker."""
     broker = client["roc.broker"]
-    freeze(server)
+    server.freeze()
     frozen = time.monotonic()
     calls_in_vain(strangers[:4], 1)
     wait_until(lambda: broker.objects()[0]["state"] == "stalled", what="it is stalled")
@@ -173,7 +165,7 @@ def test_frozen_broker_hands_out_nothing_late(
     for stranger in strangers[:4]:
         with prompt():
             assert "recorder" in stranger  # the others have not said a word to this broker
-    freeze(broker_process.child)
+    broker_process.child.freeze()
     calls_in_vain(strangers, 1)
     broker_process.child.thaw()
     executes_again(client, 100)
@@ -196,7 +188,7 @@ def test_broker_frozen_until_its_server_leaves_it(
             return False
         return True
 
-    freeze(broker_process.child)
+    broker_process.child.freeze()
     frozen = time.monotonic()
     wait_until(lambda: time.monotonic() > frozen + 2.5, 3.0)
     broker_process.child.thaw()
