@@ -8,10 +8,13 @@ A test that was `Late` begins again; see `promptness`.
 
 from __future__ import annotations
 
+import gc
 import os
 import random
 import signal
 import socket
+import sys
+import warnings
 from collections.abc import Generator, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -76,10 +79,20 @@ def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> 
             break
         assert isinstance(item, pytest.Function)
         item._initrequest()  # new fixtures
+        _forget()
     for report in reports:
         item.ihook.pytest_runtest_logreport(report=report)
     item.ihook.pytest_runtest_logfinish(**where)
     return True
+
+
+def _forget() -> None:
+    """Collect what a test that failed has left open: nobody else is to hear of it."""
+    for name in ("last_type", "last_value", "last_traceback", "last_exc"):
+        vars(sys).pop(name, None)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        gc.collect()
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

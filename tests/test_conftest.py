@@ -7,12 +7,13 @@ import os
 import shutil
 import signal
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import IO
 
 import pytest
 
-from processes import Spawner
+from processes import Child, Spawner
 from waiting import wait_until
 
 TESTS = Path(__file__).parent
@@ -55,6 +56,7 @@ def test_the_switch_turns_every_skip_into_a_failure(
 
 
 LATE_TESTS = """\
+import socket
 import pytest
 from promptness import TRIES, prompt
 
@@ -69,8 +71,11 @@ of = lambda name: pytest.mark.parametrize("number", [name], indirect=True)
 
 @of("late once")
 def test_late_once(number):
+    left_open = [socket.socket()]
+    left_open.append(left_open)
     with prompt():
         assert number == 2
+    left_open[0].close()
 
 @of("late")
 @prompt()
@@ -95,23 +100,39 @@ def test_how_often():
 """
 
 
-@pytest.mark.parametrize("processes", ["0", "2"])
-def test_who_was_late_begins_again(spawn: Spawner, processes: str) -> None:
+@pytest.fixture
+def run_late(spawn: Spawner) -> Callable[..., Child]:
+    """Run these tests to their end."""
     inner = spawn.directory / "inner"
     inner.mkdir()
     shutil.copy(TESTS / "conftest.py", inner)
     (inner / "test_late.py").write_text(LATE_TESTS)
     path = os.pathsep.join([str(TESTS), os.environ.get("PYTHONPATH", "")])
 
-    argv = [sys.executable, "-m", "pytest", "-q", "-n", processes, "--dist", "loadfile", "inner"]
-    child = spawn.command(argv, name="pytest", env={"PYTHONPATH": path, "COLUMNS": "200"})
+    def run_late(*options: str) -> Child:
+        argv = [sys.executable, "-m", "pytest", "-q", "-W", "error", *options, "inner"]
+        child = spawn.command(argv, name="pytest", env={"PYTHONPATH": path, "COLUMNS": "200"})
+        child.wait(60)
+        return child
 
-    assert child.wait(60) == 1
+    return run_late
+
+
+@pytest.mark.parametrize("processes", ["0", "2"])
+def test_who_was_late_begins_again(run_late: Callable[..., Child], processes: str) -> None:
+    child = run_late("-n", processes, "--dist", "loadfile")
+    assert child.returncode == 1
     assert "2 failed, 3 passed" in child.stdout
     assert "test_late_each_time[late] - promptness.Late: AssertionError" in child.stdout
     assert "test_wrong[wrong] - assert 1 > 1" in child.stdout
     assert "test_late_once[late once]: 1 x, as: AssertionError: assert 1 == 2" in child.stdout
     assert "test_does_not_raise_once[raises]: 1 x, as: Failed: DID NOT RAISE" in child.stdout
+
+
+def test_what_a_late_one_has_left_open_is_no_complaint(run_late: Callable[..., Child]) -> None:
+    child = run_late("-k", "late_once")
+    assert child.returncode == 0
+    assert "1 passed, 4 deselected" in child.stdout
 
 
 def test_a_child_and_its_own_children_are_dead_after_close(spawn: Spawner) -> None:
