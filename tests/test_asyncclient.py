@@ -219,7 +219,8 @@ def test_a_cancelled_call_that_runs_goes_on_and_its_reply_is_dropped(
             bench.let_go()
             assert await waiting == 2
             stats = await client["roc.broker"].stats()
-            assert stats["servers_lost"] == 0
+            with prompt():  # a standstill of 1.5 s looks like a loss
+                assert stats["servers_lost"] == 0
 
     run(main(), loop)
     assert bench.begun() == [1]
@@ -362,7 +363,8 @@ def test_a_broker_is_not_thought_lost_by_a_loop_that_stood_still(bench: Bench, l
             block(2.5)
             assert await running == 1
             stats = await client["roc.broker"].stats()
-            assert stats["servers_lost"] == 0
+            with prompt():  # a standstill of 1.5 s looks like a loss
+                assert stats["servers_lost"] == 0
 
     run(main(), loop)
 

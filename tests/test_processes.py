@@ -597,7 +597,8 @@ def test_a_served_object_may_fork(program: Callable[..., Child], broker: Endpoin
         assert worker.returns() == 3
         assert "worker is served by the process that this one was forked from" in server.stdout
         assert [worker.echo(number) for number in range(20)] == list(range(20))
-        assert client["roc.broker"].stats()["servers_lost"] == 0
+        with prompt():  # a standstill of 1.5 s looks like a loss
+            assert client["roc.broker"].stats()["servers_lost"] == 0
     server.terminate()
     assert server.wait() == 0
     assert server.stderr == ""

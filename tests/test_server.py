@@ -297,4 +297,5 @@ def test_heartbeats_and_ping_go_on_during_a_long_method(desk: Desk) -> None:
         assert pings > 50
     with prompt():
         assert longest < 0.1
-    assert broker.stats()["servers_lost"] == 0
+    with prompt():  # a standstill of 1.5 s looks like a loss
+        assert broker.stats()["servers_lost"] == 0

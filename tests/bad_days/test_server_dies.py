@@ -95,7 +95,8 @@ def test_idle_server_dies_and_its_object_is_gone(client: RocClient, server: Chil
         assert time.monotonic() - killed < 1.5
     stats = client["roc.broker"].stats()
     assert stats["servers_lost"] == 1
-    assert stats["calls_lost"] == 0
+    with prompt():  # a standstill of 1.5 s looks like a loss
+        assert stats["calls_lost"] == 0
 
 
 def test_a_call_soon_after_waits_for_its_return(

@@ -35,16 +35,18 @@ def vnir(spawn: Spawner, roc: Callable[..., Child], broker: Endpoints) -> Child:
 def test_ls(run: Run, vnir: Child) -> None:
     header, line = run("ls").stdout.splitlines()
     assert header.split() == ["ID", "STATE", "HOST", "PID", "SINCE", "CALLS"]
-    assert re.fullmatch(rf"lab\.vnir +serving +\S+ +{vnir.pid} +[\d.]+ s ago +0", line)
+    with prompt():  # after a standstill of 1.5 s it is stalled
+        assert re.fullmatch(rf"lab\.vnir +serving +\S+ +{vnir.pid} +[\d.]+ s ago +0", line)
     run("call", "lab.vnir.expose", 11, status=1)
     (entry,) = json.loads(run("ls", "lab*", "--json").stdout)
-    assert {name: entry[name] for name in ("id", "state", "pid", "servers", "errors")} == {
-        "id": "lab.vnir",
-        "state": "serving",
-        "pid": vnir.pid,
-        "servers": 1,
-        "errors": 1,
-    }
+    with prompt():
+        assert {name: entry[name] for name in ("id", "state", "pid", "servers", "errors")} == {
+            "id": "lab.vnir",
+            "state": "serving",
+            "pid": vnir.pid,
+            "servers": 1,
+            "errors": 1,
+        }
     assert entry["last_error"] == "lab.vnir.expose raised ValueError: seconds is 10 at most"
     assert "LAST ERROR" in run("ls").stdout
     assert "`roc ls` shows all" in run("ls", "x*", status=4).stderr
@@ -63,8 +65,9 @@ def test_ls_without_objects(run: Run) -> None:
 def test_ls_on_a_terminal(on_terminal: OnTerminal, vnir: Child) -> None:
     screen = on_terminal("ls")
     assert screen.wait() == 0
-    assert "\x1b[32mserving" in screen.raw
-    assert screen.text.splitlines()[1].startswith("lab.vnir  serving  ")
+    with prompt():
+        assert "\x1b[32mserving" in screen.raw
+        assert screen.text.splitlines()[1].startswith("lab.vnir  serving  ")
 
 
 # ---- describe
