@@ -36,7 +36,7 @@ class Calling:
             self.error = error
         self.ended = time.monotonic()
 
-    def wait(self, timeout: float = 10.0) -> Calling:
+    def wait(self, timeout: float = 30.0) -> Calling:
         """Wait for the end of the call."""
         self._thread.join(timeout)
         assert not self._thread.is_alive(), f"the call has not ended within {timeout} s"

@@ -1,27 +1,36 @@
-"""What all tests share: the fixtures for real processes, and the switch that forbids skips.
+"""What all tests share: the fixtures for real processes, and how tests are run.
 
 ``ROC_NO_SKIP=1`` turns every skipped test into a failure, so that a build in which an
 optional tool was missing cannot look like one in which everything was tested.
+
+A test that was `Late` begins again; see `promptness`.
 """
 
 from __future__ import annotations
 
+import gc
 import os
 import random
 import signal
 import socket
+import sys
+import warnings
 from collections.abc import Generator, Iterator
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import hypothesis
 import pytest
+from _pytest.runner import runtestprotocol
 
 from processes import BrokerProcess, Spawner, start_broker
+from promptness import TRIES, Late
 
 if TYPE_CHECKING:
     from desk import Desk
+    from instrument import Bench
+    from runmacs.roc import RocClient
     from runmacs.roc.endpoints import Endpoints
 
 NO_SKIP = os.environ.get("ROC_NO_SKIP", "") not in ("", "0")
@@ -35,8 +44,13 @@ Report = TypeVar("Report", pytest.TestReport, pytest.CollectReport)
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
-def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    return _refuse_skip((yield))
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    report = yield
+    if call.excinfo is not None and isinstance(call.excinfo.value, Late):
+        item.user_properties.append(("late", str(call.excinfo.value).partition("\n")[0]))
+    return _refuse_skip(report)
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
@@ -52,6 +66,40 @@ def _refuse_skip(report: Report) -> Report:
             f"{report.nodeid}: ROC_NO_SKIP is set, and this was to be skipped: {reason}"
         )
     return report
+
+
+def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> bool:
+    """As pytest does it, but what was late is done again."""
+    where = {"nodeid": item.nodeid, "location": item.location}
+    item.ihook.pytest_runtest_logstart(**where)
+    for number in range(1, TRIES + 1):
+        reports = runtestprotocol(item, log=False, nextitem=nextitem)
+        late = sum(name == "late" for name, _ in item.user_properties)
+        if late < number or number == TRIES:
+            break
+        assert isinstance(item, pytest.Function)
+        item._initrequest()  # new fixtures
+        _forget()
+    for report in reports:
+        item.ihook.pytest_runtest_logreport(report=report)
+    item.ihook.pytest_runtest_logfinish(**where)
+    return True
+
+
+def _forget() -> None:
+    """Collect what a test that failed has left open: nobody else is to hear of it."""
+    for name in ("last_type", "last_value", "last_traceback", "last_exc"):
+        vars(sys).pop(name, None)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        gc.collect()
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    for report in terminalreporter.getreports("passed"):
+        late = [what for name, what in report.user_properties if name == "late"]
+        if late:
+            terminalreporter.write_line(f"LATE {report.nodeid}: {len(late)} x, as: {late[-1]}")
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -124,3 +172,46 @@ def broker_process(spawn: Spawner) -> Iterator[BrokerProcess]:
 def broker(broker_process: BrokerProcess) -> Endpoints:
     """The endpoints of a real ``rocbroker``, which must end cleanly after the test."""
     return broker_process.endpoints
+
+
+# ---- an instrument in a process of its own
+
+
+@pytest.fixture(scope="module")
+def standing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
+    """The broker and the instrument of all tests of a module."""
+    from instrument import standing_bench
+
+    with standing_bench(tmp_path_factory.mktemp("bench")) as bench:
+        yield bench
+
+
+@pytest.fixture
+def bench(standing: Bench) -> Bench:
+    """A broker, and ``vnir`` shared at it, for tests that leave them as they were."""
+    return standing.cleared()
+
+
+@pytest.fixture
+def own_bench(spawn: Spawner, broker_process: BrokerProcess) -> Bench:
+    """A broker, and ``vnir`` shared at it, for tests that kill or freeze them."""
+    from instrument import Bench
+
+    bench = Bench(spawn, broker_process)
+    bench.serve(name="server")
+    return bench.cleared()
+
+
+@pytest.fixture
+def client(bench: Bench) -> Iterator[RocClient]:
+    """A client of the bench, with patience."""
+    from runmacs.roc import RocClient
+
+    with RocClient(bench.broker, timeout=30) as client:
+        yield client
+
+
+@pytest.fixture
+def vnir(client: RocClient) -> Any:
+    """The instrument's proxy."""
+    return client["vnir"]

@@ -25,7 +25,7 @@ class Desk:
     Attributes:
         broker: the broker; it routes.
         endpoints: where it listens.
-        client: a client with the default timeout.
+        client: a client with patience.
     """
 
     def __init__(self, endpoints: Endpoints | None = None, ctx: Any = None) -> None:
@@ -36,7 +36,7 @@ class Desk:
         self.endpoints = self.broker.endpoints
         self.client = self.connect()
 
-    def connect(self, timeout: float = 2.0) -> RocClient:
+    def connect(self, timeout: float = 20.0) -> RocClient:
         """One more client."""
         return self._open.enter_context(RocClient(self.endpoints, self._ctx, timeout))
 

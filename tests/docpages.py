@@ -64,7 +64,7 @@ COMMENT = re.compile(r"^\s*<!--\s*test:\s*(?P<directives>.*?)\s*-->\s*$")
 LINK = re.compile(r"\[[^\]]*\]\((?P<target>[^)\s]+)\)")
 INLINE_CODE = re.compile(r"`[^`\n]*`")
 
-PATIENCE = 20.0
+PATIENCE = 60.0
 DEFAULT_PORT = 5555
 DEFAULT_WEB_PORT = 8555
 END_OF_COMMAND = "-- end of command --"

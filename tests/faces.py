@@ -42,7 +42,7 @@ class Face(Protocol):
 class BlockingFace:
     """`RocClient`, each call in a thread."""
 
-    def __init__(self, endpoints: Endpoints, timeout: float = 2.0) -> None:
+    def __init__(self, endpoints: Endpoints, timeout: float = 20.0) -> None:
         self.client = RocClient(endpoints, timeout=timeout)
         self._threads = ThreadPoolExecutor(64)
 
@@ -85,7 +85,7 @@ class BlockingFace:
 class AsyncFace:
     """`AsyncRocClient`."""
 
-    def __init__(self, endpoints: Endpoints, timeout: float = 2.0) -> None:
+    def __init__(self, endpoints: Endpoints, timeout: float = 20.0) -> None:
         self.client = AsyncRocClient(endpoints, timeout=timeout)
 
     async def get(self, path: str, timeout: float | None = None) -> Any:
@@ -134,7 +134,7 @@ def new_loop(kind: str) -> Callable[[], asyncio.AbstractEventLoop]:
     return factory
 
 
-async def until(condition: Callable[[], object], timeout: float = 5.0) -> None:
+async def until(condition: Callable[[], object], timeout: float = 30.0) -> None:
     """Wait for a condition, and let the loop go on meanwhile."""
     deadline = time.monotonic() + timeout
     while not condition():

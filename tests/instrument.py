@@ -23,7 +23,11 @@ from runmacs.roc import Endpoints, RocClient, errors
 from runmacs.roc.servers import run_simple_server
 from waiting import wait_until
 
-__all__ = ["Bench", "Instrument", "standing_bench"]
+__all__ = ["Bench", "Instrument", "held", "standing_bench"]
+
+
+LET_GO = "let_go"
+"""The file beside the journal that ends every `Instrument.hold`."""
 
 
 class Lens:
@@ -44,6 +48,7 @@ class Instrument:
 
     def __init__(self, journal: Path) -> None:
         self._journal = os.open(journal, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+        self._let_go = journal.with_name(LET_GO)
         self.pid = os.getpid()
         self._set_up()
 
@@ -86,6 +91,13 @@ class Instrument:
             time.sleep(seconds)
         return number
 
+    def hold(self, number: int) -> int:
+        """Write the number down, and return it once the test says so: see `Bench.let_go`."""
+        os.write(self._journal, b"%d\n" % number)
+        while not self._let_go.exists():
+            time.sleep(0.002)
+        return number
+
     def echo(self, value: Any) -> Any:
         return value
 
@@ -118,6 +130,7 @@ class Bench:
         self.process = process
         self.broker: Endpoints = process.endpoints
         self._journal = spawn.directory / "begun.txt"
+        self._let_go = spawn.directory / LET_GO
 
     def serve(self, object_id: str = "vnir", name: str = "") -> Child:
         """Start a server; it may not be there yet when this returns."""
@@ -135,9 +148,15 @@ class Bench:
                 return False  # the whole computer stood still, perhaps
             return True
 
+        self.let_go()
         with RocClient(self.broker, timeout=40) as client:
             wait_until(is_cleared, 40, "the instrument is as it was at first")
+        self._let_go.unlink()
         return self
+
+    def let_go(self) -> None:
+        """End `Instrument.hold`, until the bench is cleared."""
+        self._let_go.touch()
 
     def begun(self) -> list[int]:
         """The numbers that all instruments of this test have begun so far, in order."""
@@ -147,6 +166,12 @@ class Bench:
     def has_begun(self, number: int) -> Callable[[], bool]:
         """Whether this number was begun, as a condition to wait for."""
         return lambda: number in self.begun()
+
+
+def held(client: RocClient, object_id: str = "vnir") -> int:
+    """How many calls the server of an object holds, begun or not."""
+    objects = {entry["id"]: entry for entry in client["roc.broker"].objects()}
+    return int(objects[object_id]["servers"][0]["running"])
 
 
 @contextmanager

@@ -29,7 +29,7 @@ def logger_at(
 
 
 def records_until(
-    stream: LogStream, enough: Callable[[list[Record]], Any], timeout: float = 10.0
+    stream: LogStream, enough: Callable[[list[Record]], Any], timeout: float = 30.0
 ) -> list[Record]:
     """Read until there is enough, and return all."""
     found: list[Record] = []

@@ -17,6 +17,7 @@ import subprocess
 import sys
 import sysconfig
 import textwrap
+import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -96,14 +97,26 @@ class Child:
         """What the child has written to stderr so far."""
         return self._err.read_text("utf-8", errors="replace")
 
-    def wait(self, timeout: float = 10.0) -> int:
+    def wait(self, timeout: float = 30.0) -> int:
         """Wait for the end, and return the exit status."""
         try:
             return self.process.wait(timeout)
         except subprocess.TimeoutExpired:
             raise AssertionError(self._told(f"still runs after {timeout} s")) from None
 
-    def wait_for(self, pattern: str, timeout: float = 10.0) -> re.Match[str]:
+    def ends_in_time(self, within: float = 2.0) -> int:
+        """Wait for the end, which must come soon; the exit status."""
+        from promptness import prompt  # here: instruments import this module, and need no pytest
+
+        began = time.monotonic()
+        status = self.wait()
+        took = time.monotonic() - began
+        print(f"{self.name} ended after {took:.2f} s")
+        with prompt():
+            assert took < within
+        return status
+
+    def wait_for(self, pattern: str, timeout: float = 30.0) -> re.Match[str]:
         """Wait until stdout matches ``pattern`` (lines are matched one by one)."""
         expression = re.compile(pattern, re.MULTILINE)
 
@@ -142,8 +155,10 @@ class Child:
         self.process.wait()
 
     def freeze(self) -> None:
-        """Stop it in mid-step (SIGSTOP), as a debugger or a full disk would."""
+        """Stop it in mid-step (SIGSTOP), as a debugger or a full disk would; it has stopped."""
         self.send_signal(signal.SIGSTOP)
+        if sys.platform == "linux":
+            os.waitid(os.P_PID, self.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
 
     def thaw(self) -> None:
         self.send_signal(signal.SIGCONT)
@@ -238,7 +253,7 @@ class BrokerProcess:
         self.child = child
         self.endpoints = endpoints
 
-    def stop(self, within: float = 2.0) -> None:
+    def stop(self, within: float = 30.0) -> None:
         """SIGTERM; it must exit with 0, in time. A broker that the test has ended is let be."""
         if self.child.returncode is None:
             self.child.terminate()

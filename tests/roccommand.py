@@ -5,12 +5,19 @@ from __future__ import annotations
 import subprocess
 import sys
 import sysconfig
+from collections.abc import Callable
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from processes import POSIX
 
-__all__ = ["Run", "roc_command"]
+if TYPE_CHECKING:
+    from terminals import Terminal
+
+__all__ = ["OnTerminal", "Run", "roc_command"]
+
+OnTerminal = Callable[..., "Terminal"]
+"""Start ``roc`` on a terminal: a fixture of the tests of `roc`."""
 
 
 def roc_command() -> list[str]:

@@ -45,7 +45,7 @@ class Terminal:
             dimensions=(rows, columns),
             encoding="utf-8",
             codec_errors="replace",
-            timeout=10,
+            timeout=30,
         )
 
     def read(self) -> bool:
@@ -66,7 +66,7 @@ class Terminal:
         self.read()
         return "\n".join(line.rstrip() for line in self.screen.display).rstrip()
 
-    def wait_for(self, words: str, timeout: float = 10.0) -> str:
+    def wait_for(self, words: str, timeout: float = 30.0) -> str:
         """Wait until the screen shows this, and return all of it."""
 
         def shown() -> str:
@@ -78,7 +78,7 @@ class Terminal:
         except AssertionError as error:
             raise AssertionError(f"{error}\n--- it shows\n{self.text}") from None
 
-    def wait_until_gone(self, words: str, timeout: float = 10.0) -> str:
+    def wait_until_gone(self, words: str, timeout: float = 30.0) -> str:
         """Wait until the screen shows this no longer."""
         wait_until(lambda: words not in self.text, timeout, f"{words!r} is gone")
         return self.text
@@ -91,7 +91,7 @@ class Terminal:
         """Ctrl-C."""
         self.process.sendintr()
 
-    def wait(self, timeout: float = 10.0) -> int:
+    def wait(self, timeout: float = 30.0) -> int:
         """Wait for its end; the exit code, negative for a signal."""
         wait_until(lambda: not self.read(), timeout, "it ends")
         self.process.wait()

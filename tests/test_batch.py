@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -15,45 +14,15 @@ import pytest
 
 from callers import Calling
 from desk import Desk
-from faces import run
-from instrument import Bench, standing_bench
-from processes import BrokerProcess, Spawner
+from faces import run, until
+from instrument import Bench
+from processes import Spawner
+from promptness import prompt
 from runmacs.roc import AsyncRocClient, Endpoints, RocClient, errors
 from runmacs.roc.wire.jsonrpc import BATCH_LIMIT
 from waiting import wait_until
 
 TOLERANCE = 0.25
-
-
-@pytest.fixture(scope="module")
-def standing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
-    with standing_bench(tmp_path_factory.mktemp("bench")) as bench:
-        yield bench
-
-
-@pytest.fixture
-def bench(standing: Bench) -> Bench:
-    """A broker, and ``vnir`` shared at it, for tests that leave them as they were."""
-    return standing.cleared()
-
-
-@pytest.fixture
-def own_bench(spawn: Spawner, broker_process: BrokerProcess) -> Bench:
-    """A broker, and ``vnir`` shared at it, for tests that kill or freeze them."""
-    bench = Bench(spawn, broker_process)
-    bench.serve(name="server")
-    return bench.cleared()
-
-
-@pytest.fixture
-def client(bench: Bench) -> Iterator[RocClient]:
-    with RocClient(bench.broker, timeout=10) as client:
-        yield client
-
-
-@pytest.fixture
-def vnir(client: RocClient) -> Any:
-    return client["vnir"]
 
 
 def requests(client: RocClient) -> int:
@@ -123,7 +92,8 @@ def test_objects_are_served_side_by_side(spawn: Spawner, bench: Bench, client: R
     with client.batch() as batch:
         slow = [batch.submit(one, number, 0.4) for number, one in enumerate(begin)]
     assert [future.result() for future in slow] == [0, 1]
-    assert time.monotonic() - began < 0.8
+    with prompt():
+        assert time.monotonic() - began < 0.8
     other.terminate()
     assert other.wait() == 0
 
@@ -238,14 +208,23 @@ def test_one_that_is_cancelled_in_the_block_is_not_sent(
 def test_one_that_is_cancelled_leaves_the_others(
     bench: Bench, client: RocClient, vnir: Any, in_front: int
 ) -> None:
-    running = [client.submit(vnir.begin, 100 + number, 0.01) for number in range(in_front)]
+    """Here by the server or the broker, before the first one of all has ended."""
+    methods = [vnir.hold, *[vnir.begin] * (in_front + 3)]
+    numbers = [*range(100, 100 + in_front), *range(4)]
+    for method, number in zip(methods[:in_front], numbers, strict=False):
+        client.submit(method, number)
     with client.batch() as batch:
-        futures = [batch.submit(vnir.begin, number, 0.4 * (number == 0)) for number in range(4)]
-    if not in_front:
-        wait_until(bench.begun)
+        futures = [
+            batch.submit(method, number)
+            for method, number in zip(methods[in_front:], numbers[in_front:], strict=True)
+        ]
+    wait_until(bench.begun)
     assert futures[2].cancel()
+    # Answered beside the method that runs, by a server that has heard of the other by then.
+    assert client.call_object("vnir!", "rpc.ping")
+    bench.let_go()
     assert [futures[number].result() for number in (0, 1, 3)] == [0, 1, 3]
-    assert bench.begun() == [*range(100, 100 + len(running)), 0, 1, 3]
+    assert bench.begun() == [*numbers[:in_front], 0, 1, 3]
 
 
 def test_a_batch_that_is_late_says_of_each_call_what_became_of_it(
@@ -255,19 +234,23 @@ def test_a_batch_that_is_late_says_of_each_call_what_became_of_it(
     with client.batch(timeout=0.6) as batch:
         futures = [batch.submit(vnir.begin, number, 0.4) for number in range(4)]
     found = [future.exception() for future in futures]
-    assert time.monotonic() - began < 0.6 + TOLERANCE
+    with prompt():
+        assert time.monotonic() - began < 0.6 + TOLERANCE
     assert all(isinstance(error, errors.CallTimeout) for error in found)
-    assert [error.executed for error in found] == [True, None, False, False]  # type: ignore[union-attr]
-    assert "0.6 s; it was executed, but its answer" in str(found[0])
-    assert vnir.begin(9) == 9
-    assert bench.begun() == [0, 1, 9]
+    with prompt():
+        assert [error.executed for error in found] == [True, None, False, False]  # type: ignore[union-attr]
+        assert "0.6 s; it was executed, but its answer" in str(found[0])
+        assert vnir.begin(9) == 9
+        assert bench.begun() == [0, 1, 9]
 
 
 def test_the_longest_timeout_counts(bench: Bench) -> None:
     with RocClient(bench.broker, timeout=0.3) as client:
-        vnir, patient = client["vnir"], client.proxy("vnir", timeout=5)
+        patient = client.proxy("vnir", timeout=30)
+        with prompt():  # that it is a method is asked for with the same patience
+            begin = client["vnir"].begin
         with client.batch() as batch:
-            first = batch.submit(vnir.begin, 1, 0.5)
+            first = batch.submit(begin, 1, 0.5)
             second = batch.submit(patient.begin, 2)
         assert (first.result(), second.result()) == (1, 2)
 
@@ -285,7 +268,8 @@ def test_a_server_that_is_killed_in_the_midst(own_bench: Bench) -> None:
             error = future.exception()
             assert isinstance(error, errors.ServerLost)
             assert error.executed is None
-        assert time.monotonic() - killed < 0.75
+        with prompt():
+            assert time.monotonic() - killed < 0.75
 
 
 def test_a_server_that_is_stopped_in_the_midst(own_bench: Bench) -> None:
@@ -328,11 +312,11 @@ def test_close_ends_the_calls_of_a_batch(bench: Bench) -> None:
     client = RocClient(bench.broker, timeout=30)
     vnir = client["vnir"]
     with client.batch() as batch:
-        futures = [batch.submit(vnir.begin, number, 0.3) for number in range(5)]
+        futures = [batch.submit(vnir.hold, number) for number in range(5)]
     calls = [Calling(future.result) for future in futures]
     wait_until(bench.begun)
     client.close()
-    assert all(isinstance(call.wait(1).error, errors.Closed) for call in calls)
+    assert all(isinstance(call.wait().error, errors.Closed) for call in calls)
     with pytest.raises(errors.Closed), client.batch() as batch:
         batch.submit(vnir.begin, 1)
 
@@ -398,20 +382,22 @@ def test_asyncio_what_became_of_each(bench: Bench) -> None:
             async with client.batch(timeout=0.6) as batch:
                 futures = [batch.submit(begin, number, 0.4) for number in range(4)]
             found = await asyncio.gather(*futures, return_exceptions=True)
-            assert [getattr(error, "executed", "?") for error in found] == [
-                True,
-                None,
-                False,
-                False,
-            ]
+            told = [getattr(error, "executed", "?") for error in found]
+            with prompt():
+                assert told == [True, None, False, False]
+            assert await begin(9) == 9
+            hold = client["vnir"].hold
             async with client.batch() as batch:
-                futures = [batch.submit(begin, number, 0.3) for number in range(10, 13)]
-            await asyncio.sleep(0.05)
+                futures = [batch.submit(one, n) for n, one in enumerate((hold, begin, begin), 10)]
+            await until(bench.has_begun(10))
             futures[1].cancel()
+            await asyncio.wait([futures[1]])
+            assert await client.call_object("vnir!", "rpc.ping")
+            bench.let_go()
             assert [await futures[0], await futures[2]] == [10, 12]
 
     run(main())
-    assert bench.begun() == [0, 1, 10, 12]
+    assert bench.begun() == [0, 1, 9, 10, 12]
 
 
 def test_asyncio_close_ends_the_calls_of_a_batch(bench: Bench) -> None:

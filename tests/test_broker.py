@@ -15,6 +15,7 @@ import zmq
 from callers import Calling
 from desk import Desk
 from processes import Spawner
+from promptness import prompt
 from runmacs.roc import Endpoints, RocClient, RocServer, errors
 from runmacs.roc._drivers import native
 from runmacs.roc.broker import Broker, Limits
@@ -24,9 +25,16 @@ from waiting import wait_until
 class Camera:
     fps = 10.0
 
+    def __init__(self) -> None:
+        self._go_on = threading.Event()
+
     def nap(self, seconds: float) -> float:
         time.sleep(seconds)
         return seconds
+
+    def hold(self) -> None:
+        """Until the test lets go."""
+        assert self._go_on.wait(60)
 
 
 # ---- where it binds
@@ -37,7 +45,7 @@ def test_is_bound_when_it_is_made() -> None:
     try:
         for offset in range(3):
             address = ("127.0.0.1", broker.endpoints.brokerBasePort + offset)
-            with socket.create_connection(address, timeout=1):
+            with socket.create_connection(address, timeout=30):
                 pass
     finally:
         broker.stop()
@@ -90,7 +98,10 @@ def test_directory_that_does_not_exist(tmp_path: Path) -> None:
 
 
 def test_names_of_this_computer_can_be_bound() -> None:
-    with Broker(Endpoints("localhost", 0)) as broker, RocClient(broker.endpoints) as client:
+    with (
+        Broker(Endpoints("localhost", 0)) as broker,
+        RocClient(broker.endpoints, timeout=20) as client,
+    ):
         assert list(client) == []
 
 
@@ -98,7 +109,7 @@ def test_ends_and_begins_again_at_the_same_address() -> None:
     with Broker(Endpoints("127.0.0.1", 0)) as broker:
         where = broker.endpoints
     for _ in range(10):
-        with Broker(where), RocClient(where) as client:
+        with Broker(where), RocClient(where, timeout=20) as client:
             assert list(client) == []
 
 
@@ -133,10 +144,10 @@ def test_runs_in_a_thread_of_the_programs_own() -> None:
     broker = Broker(Endpoints("127.0.0.1", 0))
     running = threading.Thread(target=broker.run)
     running.start()
-    with RocClient(broker.endpoints) as client:
+    with RocClient(broker.endpoints, timeout=20) as client:
         assert list(client) == []
     broker.stop()
-    running.join(2)
+    running.join(30)
     assert not running.is_alive()
 
 
@@ -144,7 +155,8 @@ def test_stop_is_quick_and_may_come_twice(desk: Desk) -> None:
     began = time.monotonic()
     desk.broker.stop()
     desk.broker.stop()
-    assert time.monotonic() - began < 1.0
+    with prompt():
+        assert time.monotonic() - began < 1.0
 
 
 def test_stopped_without_having_run_gives_its_ports_back() -> None:
@@ -180,7 +192,7 @@ def test_one_program_does_it_all(spawn: Spawner) -> None:
 
         with Broker(Endpoints("127.0.0.1", 0)) as broker:
             with RocServer(broker.endpoints, "vnir", Camera()):
-                with RocClient(broker.endpoints) as client:
+                with RocClient(broker.endpoints, timeout=20) as client:
                     print(client["vnir"].fps)
         """
     )
@@ -195,18 +207,21 @@ def test_one_program_does_it_all(spawn: Spawner) -> None:
 def test_tells_everybody_when_it_is_stopped() -> None:
     """Servers look for the next broker, and callers are not left waiting."""
     broker = Broker(Endpoints("127.0.0.1", 0)).start()
+    camera = Camera()
     with (
-        RocServer(broker.endpoints, "vnir", Camera()),
+        RocServer(broker.endpoints, "vnir", camera),
         RocClient(broker.endpoints, timeout=20) as client,
     ):
-        call = Calling(client["vnir"].nap, 1.0)
+        call = Calling(client["vnir"].hold)
         wait_until(lambda: client["roc.broker"].objects()[0]["servers"][0]["running"])
         stopped = time.monotonic()
         broker.stop()
-        error = call.wait(5).error
+        error = call.wait().error
+        camera._go_on.set()
         assert isinstance(error, errors.BrokerUnreachable)
         assert error.executed is None
-        assert call.ended - stopped < 1.0
+        with prompt():
+            assert call.ended - stopped < 1.0
 
 
 def test_calls_that_waited_in_it_were_not_executed() -> None:
@@ -220,7 +235,7 @@ def test_calls_that_waited_in_it_were_not_executed() -> None:
         objects = client["roc.broker"].objects
         wait_until(lambda: [entry["queued"] for entry in objects()] == [1])
         broker.stop()
-        error = call.wait(5).error
+        error = call.wait().error
         assert isinstance(error, errors.BrokerUnreachable)
         assert error.executed is False
         assert "vnir" in str(error)
@@ -252,13 +267,14 @@ def test_objects(desk: Desk) -> None:
 def test_objects_tells_of_calls_that_wait(desk: Desk) -> None:
     camera = Camera()
     desk.serve(camera, prefetch=1)
-    nap = desk.connect(timeout=10)["vnir"].nap
-    callers = [threading.Thread(target=nap, args=(0.3,)) for _ in range(3)]
+    hold = desk.connect(timeout=60)["vnir"].hold
+    callers = [threading.Thread(target=hold) for _ in range(3)]
     for caller in callers:
         caller.start()
     objects = desk.client["roc.broker"].objects
     wait_until(lambda: objects()[0]["queued"] == 2)
     assert objects()[0]["servers"][0]["running"] == 1
+    camera._go_on.set()
     for caller in callers:
         caller.join()
     assert objects()[0]["queued"] == 0
@@ -314,7 +330,8 @@ def test_stats_of_publications(desk: Desk) -> None:
             return bool(subscriber.poll(20))
 
         wait_until(arrives)
-        found = stats()
+        # The second of two may not be taken yet when the first has arrived.
+        found = wait_until(lambda: told if (told := stats())["publications_taken"] % 2 == 0 else {})
         assert found["publications_taken"] >= 2 * found["publications_passed_on"] > 0
         assert found["dropped_subscriber_full"] == 0
     wait_until(lambda: (stats()["publishers"], stats()["subscribers"]) == (0, 0))
@@ -332,7 +349,8 @@ def test_asked_while_all_servers_are_busy(desk: Desk) -> None:
         began = time.monotonic()
         client["roc.broker"].stats()
         longest = max(longest, time.monotonic() - began)
-    assert longest < 0.25
+    with prompt():
+        assert longest < 0.25
 
 
 def test_broker_is_documented_like_any_object(desk: Desk) -> None:
@@ -348,13 +366,14 @@ def test_broker_is_documented_like_any_object(desk: Desk) -> None:
 
 def test_full_queue_is_an_error_at_once() -> None:
     limits = Limits(calls_per_object=3)
+    camera = Camera()
     with (
         Broker(Endpoints("127.0.0.1", 0), limits=limits) as broker,
-        RocServer(broker.endpoints, "vnir", Camera(), prefetch=1),
-        RocClient(broker.endpoints, timeout=10) as client,
+        RocServer(broker.endpoints, "vnir", camera, prefetch=1),
+        RocClient(broker.endpoints, timeout=60) as client,
     ):
         nap = client["vnir"].nap
-        callers = [threading.Thread(target=nap, args=(0.4,)) for _ in range(4)]
+        callers = [threading.Thread(target=client["vnir"].hold) for _ in range(4)]
         for caller in callers:
             caller.start()
         objects = client["roc.broker"].objects
@@ -362,8 +381,10 @@ def test_full_queue_is_an_error_at_once() -> None:
         began = time.monotonic()
         with pytest.raises(errors.QueueFull, match="vnir") as caught:
             nap(0.0)
-        assert time.monotonic() - began < 0.2
+        with prompt():
+            assert time.monotonic() - began < 0.2
         assert caught.value.executed is False
+        camera._go_on.set()
         for caller in callers:
             caller.join()
         assert nap(0.0) == 0.0

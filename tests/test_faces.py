@@ -8,15 +8,16 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import numpy as np
 import pytest
 
 from faces import LOOPS, AsyncFace, BlockingFace, Face, run, until
-from instrument import Bench, standing_bench
+from instrument import Bench
 from processes import BrokerProcess, Child, Spawner, start_broker
+from promptness import prompt
 from runmacs.roc import errors
 from sameness import same
 
@@ -41,7 +42,7 @@ class Scene:
         assert self._server is not None, "it is not this scenario's own"
         return self._server
 
-    def connect(self, timeout: float = 2.0) -> Face:
+    def connect(self, timeout: float = 20.0) -> Face:
         """One more client, closed when the scenario is over."""
         face = self.kind(self.broker.endpoints, timeout)
         self._faces.append(face)
@@ -68,7 +69,8 @@ async def ended_within(call: Awaitable[Any], timeout: float, *kinds: type[BaseEx
     """The error of a call that must end at its timeout, no earlier and hardly later."""
     began = time.monotonic()
     error = await refused(call, *kinds)
-    assert timeout - 0.01 < time.monotonic() - began < timeout + TOLERANCE
+    with prompt():
+        assert timeout - 0.01 < time.monotonic() - began < timeout + TOLERANCE
     return error
 
 
@@ -191,7 +193,8 @@ async def wrong_arguments_are_refused_before_the_method_begins(scene: Scene, fac
 async def unknown_objects_are_refused_at_once(scene: Scene, face: Face) -> None:
     began = time.monotonic()
     error = await refused(face.call("vnri.echo", 1), LookupError)
-    assert time.monotonic() - began < 1.0
+    with prompt():
+        assert time.monotonic() - began < 1.0
     assert isinstance(error, errors.ObjectNotFound)
     assert error.executed is False
     assert "vnir" in str(error)
@@ -228,21 +231,25 @@ async def names_and_timeouts_that_make_no_sense(scene: Scene, face: Face) -> Non
 @scenario
 async def a_running_call_that_times_out_is_known_to_run(scene: Scene, face: Face) -> None:
     error = await ended_within(
-        face.call("vnir.begin", 1, 1.5, timeout=0.6), 0.6, errors.CallTimeout, TimeoutError
+        face.call("vnir.hold", 1, timeout=0.6), 0.6, errors.CallTimeout, TimeoutError
     )
-    assert error.executed is None
-    assert "it still runs" in str(error)
+    with prompt():  # it has begun, and the server says so in time
+        assert error.executed is None
+        assert "it still runs" in str(error)
+    scene.bench.let_go()
     assert await face.call("vnir.echo", 2) == 2
 
 
 @scenario
 async def a_waiting_call_that_times_out_is_never_begun(scene: Scene, face: Face) -> None:
-    running = asyncio.ensure_future(face.call("vnir.begin", 1, 1.5, timeout=5))
+    running = asyncio.ensure_future(face.call("vnir.hold", 1, timeout=60))
     await until(scene.bench.has_begun(1))
     error = await ended_within(
         face.call("vnir.begin", 2, timeout=0.5), 0.5, errors.CallTimeout, TimeoutError
     )
-    assert error.executed is False
+    with prompt():  # the verdict comes in time
+        assert error.executed is False
+    scene.bench.let_go()
     assert await running == 1
     assert await face.call("vnir.begin", 3) == 3
     assert scene.bench.begun() == [1, 3]
@@ -267,17 +274,21 @@ async def a_broker_that_goes_away_in_mid_call(scene: Scene, face: Face) -> None:
     for call in calls:
         error = await refused(call, errors.BrokerUnreachable)
         assert error.executed is None
-    assert time.monotonic() - killed < 1.0
+    with prompt():
+        assert time.monotonic() - killed < 1.0
 
 
 @violent
 async def a_broker_that_comes_back(scene: Scene, face: Face) -> None:
     scene.broker.child.kill()
     await refused(face.call("vnir.echo", 1, timeout=0.5), errors.BrokerUnreachable)
-    waiting = asyncio.ensure_future(face.call("vnir.begin", 1, timeout=10))
+    waiting = asyncio.ensure_future(face.call("vnir.begin", 1, timeout=30))
     await asyncio.sleep(0)
     scene.restart_broker()
-    assert await asyncio.wait_for(waiting, 3.0) == 1
+    restarted = time.monotonic()
+    assert await waiting == 1
+    with prompt():
+        assert time.monotonic() - restarted < 3.0
     assert await face.call("vnir.begin", 2) == 2
     assert scene.bench.begun() == [1, 2]
 
@@ -290,9 +301,10 @@ async def a_server_that_is_killed_in_mid_call(scene: Scene, face: Face) -> None:
     killed = time.monotonic()
     error = await refused(running, errors.ServerLost)
     assert error.executed is None
-    assert time.monotonic() - killed < 0.75
+    with prompt():
+        assert time.monotonic() - killed < 0.75
     # Lost a moment ago: the next call waits for its restart.
-    waiting = asyncio.ensure_future(face.call("vnir.begin", 2, timeout=10))
+    waiting = asyncio.ensure_future(face.call("vnir.begin", 2, timeout=30))
     await asyncio.sleep(0)
     scene.bench.serve()
     assert await waiting == 2
@@ -307,7 +319,7 @@ async def a_server_that_freezes(scene: Scene, face: Face) -> None:
     )
     assert error.executed is not True
     scene.server.thaw()
-    assert await face.call("vnir.begin", 2, timeout=5) == 2
+    assert await face.call("vnir.begin", 2, timeout=30) == 2
     assert scene.bench.begun() == [2]
 
 
@@ -324,7 +336,7 @@ async def an_object_that_nobody_shares_in_time(scene: Scene, face: Face) -> None
 @scenario
 async def closing_ends_the_calls_that_are_under_way(scene: Scene, face: Face) -> None:
     other = scene.connect()
-    running = asyncio.ensure_future(other.call("vnir.begin", 1, 1.0, timeout=30))
+    running = asyncio.ensure_future(other.call("vnir.hold", 1, timeout=30))
     await until(scene.bench.begun)
     await other.close()
     error = await refused(running, errors.Closed)
@@ -332,16 +344,11 @@ async def closing_ends_the_calls_that_are_under_way(scene: Scene, face: Face) ->
     for call in (other.call("vnir.echo", 1), other.get("vnir.fps"), other.wait_for("vnir")):
         assert "closed" in str(await refused(call, errors.Closed))
     await other.close()
+    scene.bench.let_go()
     assert await face.call("vnir.echo", 1) == 1
 
 
 # ---- all of it
-
-
-@pytest.fixture(scope="module")
-def standing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
-    with standing_bench(tmp_path_factory.mktemp("bench")) as bench:
-        yield bench
 
 
 def play(scenario: Scenario, scene: Scene, face: str) -> None:

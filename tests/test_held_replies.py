@@ -7,6 +7,7 @@ import functools
 import time
 
 from desk import Desk
+from promptness import prompt
 from runmacs.roc import RocServer
 from runmacs.roc.asyncclient import AsyncRocClient
 
@@ -38,9 +39,10 @@ def test_a_reply_is_not_kept_while_the_next_method_runs(desk: Desk) -> None:
             for begin in (sleeper.slow, functools.partial(sleeper.nap, 2.0)):
                 quick = [asyncio.ensure_future(sleeper.nap(0.0)) for _ in range(3)]
                 last = asyncio.ensure_future(begin())
-                done, _ = await asyncio.wait(quick, timeout=1.0)
-                assert len(done) == len(quick)
-                assert not last.done()
+                with prompt():
+                    done, _ = await asyncio.wait(quick, timeout=1.0)
+                    assert len(done) == len(quick)
+                    assert not last.done()
                 await last
 
     with RocServer(desk.endpoints, "sleeper", Sleeper()):

@@ -126,7 +126,7 @@ def test_without_a_broker_it_says_so_once_and_goes_on_trying(
         """,
         env=env(nowhere),
     )
-    wait_until(lambda: "no broker answers" in child.stderr, 8, "it says so")
+    wait_until(lambda: "no broker answers" in child.stderr, what="it says so")
     running = start_broker(spawn, "--base-port", nowhere.brokerBasePort)
     assert child.wait() == 0
     assert [record.message for record in said(nowhere, 2)] == ["early", "late"]
@@ -146,7 +146,7 @@ def test_a_short_program_without_a_broker_ends_at_once(spawn: Spawner, nowhere: 
         """,
         env=env(nowhere),
     )
-    assert child.wait(5) == 0
+    assert child.wait() == 0
     assert child.stderr == "x\nshort: 1 log record was not sent to the broker in time.\n"
 
 
@@ -239,7 +239,7 @@ def test_a_server_logs_under_its_object_id(spawn: Spawner, broker: Endpoints) ->
         env=env(broker),
         name="server",
     )
-    with RocClient(broker) as client:
+    with RocClient(broker, timeout=20) as client:
         vnir = client.wait_for("vnir")
         vnir.expose(1)
         (record,) = said(broker, 1)
@@ -288,7 +288,7 @@ def test_a_server_without_a_log(spawn: Spawner, broker: Endpoints) -> None:
         """,
         env=env(broker),
     )
-    with RocClient(broker) as client:
+    with RocClient(broker, timeout=20) as client:
         assert client.wait_for("quiet").look() == []
 
 

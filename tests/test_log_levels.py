@@ -28,7 +28,7 @@ class Camera:
 
     def expose(self) -> None:
         self.began.set()
-        self.go_on.wait(10)
+        self.go_on.wait(60)
 
 
 def test_levels_are_read_and_set(desk: Desk) -> None:
@@ -60,7 +60,7 @@ def test_a_busy_object_answers_too(desk: Desk) -> None:
     exposing = threading.Thread(target=client["vnir"].expose)
     exposing.start()
     try:
-        assert camera.began.wait(5)
+        assert camera.began.wait(30)
         assert client.log_level("vnir", NAME, "ERROR")["level"] == "ERROR"
     finally:
         camera.go_on.set()
@@ -78,7 +78,7 @@ def test_with_asyncio(desk: Desk) -> None:
     desk.serve(Camera())
 
     async def change() -> object:
-        async with AsyncRocClient(desk.endpoints) as client:
+        async with AsyncRocClient(desk.endpoints, timeout=20) as client:
             return await client.log_level("vnir", NAME, "DEBUG")
 
     assert asyncio.run(change()) == {"logger": NAME, "level": "DEBUG", "effective": "DEBUG"}

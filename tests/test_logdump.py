@@ -19,6 +19,7 @@ import pytest
 
 from logbook import logger_at
 from processes import BrokerProcess, Child, Spawner, start_broker
+from promptness import prompt
 from runmacs.roc import Endpoints
 from runmacs.roc.logdump import LogDump
 from runmacs.roc.logfiles.limits import Rotation
@@ -53,7 +54,7 @@ def dump(spawn: Spawner, broker: Endpoints, *options: object, **more: Any) -> Ch
     command = [sys.executable, "-m", "runmacs.roc.logdump", *map(str, options)]
     child = spawn.command(command, env=env(broker), **more)
     if "--directory" in command:
-        wait_until(lambda: "writing to" in child.stderr, 20, "it writes")
+        wait_until(lambda: "writing to" in child.stderr, what="it writes")
     return child
 
 
@@ -133,12 +134,13 @@ def test_the_broker_is_restarted_during_logging(spawn: Spawner, tmp_path: Path) 
         port = running.endpoints.brokerBasePort
         running = start_broker(spawn, "--base-port", port, name=f"again{again}")
     assert node.wait(60) == 0
-    wait_until(lambda: Written(directory).accounted >= count, 20, "all is written or told")
+    wait_until(lambda: Written(directory).accounted >= count, what="all is written or told")
     writing.terminate()
     assert writing.wait() == 0
     written = Written(directory)
     assert (written.doubles, written.accounted) == (0, count)
-    assert written.lost < count / 2
+    with prompt():
+        assert written.lost < count / 2
     running.stop()
 
 
@@ -152,7 +154,7 @@ def test_late_it_begins_with_what_was_kept(
         directory = tmp_path / "log"
         writing = dump(spawn, broker, "--directory", directory)
         log.info("last")
-        wait_until(lambda: len(Written(directory).keys) == 3001, 10, "all are written")
+        wait_until(lambda: len(Written(directory).keys) == 3001, what="all are written")
     writing.terminate()
     assert writing.wait() == 0
     assert Written(directory).lost == 0
@@ -169,7 +171,7 @@ def test_a_clean_restart_writes_nothing_twice(
                 log.info("%d %d", run, at)
             handler.flush()
             expected = (run + 1) * 20
-            wait_until(lambda n=expected: len(Written(directory).keys) == n, 10, "written")  # type: ignore[misc]
+            wait_until(lambda n=expected: len(Written(directory).keys) == n, what="written")  # type: ignore[misc]
             writing.terminate()
             assert writing.wait() == 0
     written = Written(directory)
@@ -188,7 +190,7 @@ def test_filters(spawn: Spawner, broker: Endpoints, tmp_path: Path) -> None:
         log.error("another logger")
         log.name = "test.vnir"
         log.critical("last")
-    wait_until(lambda: len(Written(directory).keys) == 2, 10, "both are written")
+    wait_until(lambda: len(Written(directory).keys) == 2, what="both are written")
     assert [one["Body"] for one in lines(directory)][1:] == ["heard", "last"]
     writing.terminate()
     assert writing.wait() == 0
@@ -227,7 +229,7 @@ def test_names_never_become_paths(spawn: Spawner, broker: Endpoints, tmp_path: P
     with logger_at(broker, "../../../escaped") as (log, _):
         log.name = "/etc/../x"
         log.info("x")
-    wait_until(lambda: len(Written(directory).keys) == 1, 10, "it is written")
+    wait_until(lambda: len(Written(directory).keys) == 1, what="it is written")
     writing.terminate()
     assert writing.wait() == 0
     assert {path.name for path in tmp_path.rglob("*")} == {
@@ -248,7 +250,8 @@ def test_a_gap_is_said_in_the_file_and_to_the_user(
         for _ in range(37):
             handler._source.give_up(9)
         log.info("two")
-        wait_until(lambda: "37 records lost from vnir@" in writing.stderr, 10, "it is said")
+        wait_until(lambda: "37 records lost from vnir@" in writing.stderr, what="it is said")
+        wait_until(lambda: any(one["Body"] == "two" for one in lines(directory)), what="written")
     bodies = [one["Body"] for one in lines(directory)][1:]
     assert bodies[:1] + bodies[2:3] == ["one", "two"]
     assert bodies[1].startswith("37 records lost from vnir@")
@@ -271,7 +274,7 @@ def test_queries_and_following(spawn: Spawner, broker: Endpoints, tmp_path: Path
     with logger_at(broker) as (log, handler):
         log.info("cold")
         log.error("hot \x1b[31m")
-        wait_until(lambda: len(Written(directory).keys) == 2, 10, "both are written")
+        wait_until(lambda: len(Written(directory).keys) == 2, what="both are written")
         assert query(directory).count("\n") == 2
         assert "hot \\x1b[31m\n" in query(directory, "--level", "error")
         assert query(directory, "--grep", "c.ld").endswith("test.vnir: cold\n")
@@ -316,7 +319,7 @@ def test_without_a_broker_it_waits_for_one(
     running = start_broker(spawn, "--base-port", nowhere.brokerBasePort)
     with logger_at(nowhere) as (log, _):
         log.info("x")
-    wait_until(lambda: len(Written(directory).keys) == 1, 10, "it is written")
+    wait_until(lambda: len(Written(directory).keys) == 1, what="it is written")
     writing.terminate()
     assert writing.wait() == 0
     running.stop()
@@ -354,14 +357,14 @@ def test_a_full_disk_is_survived(
             for at in range(2000):
                 log.info("record %d", at)
             handler.flush()
-            wait_until(lambda: "takes no more" in writing.stderr, 10, "it is full")
+            wait_until(lambda: "takes no more" in writing.stderr, what="it is full")
             assert writing.returncode is None
             assert len(Written(directory).keys) > 100
             ballast.unlink()
             subprocess.run(["mount", "-o", "remount,size=8m", str(disk)], check=True)
-            wait_until(lambda: "takes records again" in writing.stderr, 10, "it goes on")
+            wait_until(lambda: "takes records again" in writing.stderr, what="it goes on")
             log.info("last")
-            wait_until(lambda: len(Written(directory).keys) == 2001, 10, "all are written")
+            wait_until(lambda: len(Written(directory).keys) == 2001, what="all are written")
         writing.terminate()
         assert writing.wait() == 0
         assert writing.stderr.count("takes no more") == 1
@@ -384,9 +387,9 @@ def test_as_a_library(broker: Endpoints, tmp_path: Path) -> None:
     thread.start()
     with logger_at(broker) as (log, _):
         log.info("x")
-        wait_until(lambda: shown == ["x"], 10, "it is shown")
+        wait_until(lambda: shown == ["x"], what="it is shown")
     library.stop()
-    thread.join(10)
+    thread.join(30)
     assert not thread.is_alive()
     assert len(Written(tmp_path / "log").keys) == 1
     assert os.path.exists(tmp_path / "log" / ".logdump.lock")

@@ -18,6 +18,7 @@ import pytest
 
 from desk import Desk
 from logbook import logger_at, said
+from promptness import prompt
 from runmacs.roc import Endpoints, RocLogger
 from runmacs.roc.wire.logtext import as_text
 from waiting import wait_until
@@ -246,11 +247,12 @@ def test_without_a_broker_nothing_blocks_and_the_rest_is_told(nowhere: Endpoints
     began = time.monotonic()
     for at in range(25_000):
         log.info("%d", at)
-    assert time.monotonic() - began < 5
+    with prompt():
+        assert time.monotonic() - began < 5
     assert handler.dropped == 5_000
     assert not handler.connected
     with Desk(nowhere) as desk:
-        wait_until(lambda: handler.connected, 10, "the broker was found")
+        wait_until(lambda: handler.connected, what="the broker was found")
         records = said(desk.endpoints, 20_001)
         handler.close()
     report = records[-1]
@@ -265,7 +267,8 @@ def test_closing_without_a_broker_takes_no_time_worth_mentioning(nowhere: Endpoi
     began = time.monotonic()
     handler.flush()
     handler.close()
-    assert time.monotonic() - began < 2
+    with prompt():
+        assert time.monotonic() - began < 2
     handler.handle(logging.makeLogRecord({"msg": "after the end"}))
     handler.close()
 

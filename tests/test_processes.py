@@ -13,14 +13,15 @@ import os
 import pickle
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import psutil
 import pytest
 
-from instrument import Bench, standing_bench
+from instrument import Bench
 from processes import Child, Spawner
+from promptness import prompt
 from runmacs.roc import Endpoints, RocClient
 from runmacs.roc._drivers.calling import Caller
 from waiting import wait_until
@@ -55,18 +56,6 @@ def in_child(work, *args):
 Run = Callable[..., str]
 
 
-@pytest.fixture(scope="module")
-def standing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
-    with standing_bench(tmp_path_factory.mktemp("bench")) as bench:
-        yield bench
-
-
-@pytest.fixture
-def bench(standing: Bench) -> Bench:
-    """A broker, and ``vnir`` shared at it. They are to be left as they were."""
-    return standing.cleared()
-
-
 @pytest.fixture
 def program(spawn: Spawner) -> Callable[..., Child]:
     """Start a program that has `HEADER`, in development mode."""
@@ -81,7 +70,7 @@ def program(spawn: Spawner) -> Callable[..., Child]:
 def run(program: Callable[..., Child], bench: Bench) -> Run:
     """Run such a program to its end, which must be a good one; what it printed."""
 
-    def run(body: str, *arguments: object, within: float = 20.0) -> str:
+    def run(body: str, *arguments: object, within: float = 60.0) -> str:
         child = program(body, bench.broker.rocBroker, *arguments)
         status = child.wait(within)
         assert child.stderr == ""
@@ -114,7 +103,7 @@ def test_pickled_proxies_and_methods(bench: Bench, protocol: int) -> None:
     def pickled(thing: Any) -> Any:
         return pickle.loads(pickle.dumps(thing, protocol))
 
-    with RocClient(bench.broker) as client:
+    with RocClient(bench.broker, timeout=2) as client:
         vnir = client.proxy("vnir", timeout=30)
         assert pickled(vnir).echo(1) == 1
         assert pickled(vnir.lens).move(2) == 2
@@ -135,7 +124,7 @@ def test_a_pickle_has_the_address_only(bench: Bench) -> None:
 
 def test_unpickled_proxies_share_a_connection(bench: Bench) -> None:
     process = psutil.Process()
-    with RocClient(bench.broker, timeout=2.5) as client:
+    with RocClient(bench.broker, timeout=22.5) as client:
         text = pickle.dumps(client["vnir"])
         one = pickle.loads(text)
         assert one.echo(0) == 0
@@ -149,7 +138,7 @@ def test_unpickled_proxies_share_a_connection(bench: Bench) -> None:
 
 
 def test_copies_stand_for_the_same_object(bench: Bench) -> None:
-    with RocClient(bench.broker) as client:
+    with RocClient(bench.broker, timeout=20) as client:
         settings = {"vnir": client["vnir"], "move": client["vnir"].lens.move}
         for copied in (copy.copy(settings), copy.deepcopy(settings)):
             assert copied["move"](1) == copied["vnir"].lens.position
@@ -294,7 +283,7 @@ descriptors = len(os.listdir("/proc/self/fd")) if os.path.isdir("/proc/self/fd")
 
 def check_parent():
     assert vnir.echo("parent") == "parent"
-    patience = time.monotonic() + 2.0
+    patience = time.monotonic() + 20.0
     while descriptors and len(os.listdir("/proc/self/fd")) > descriptors:
         assert time.monotonic() < patience, os.listdir("/proc/self/fd")
         time.sleep(0.01)
@@ -306,7 +295,7 @@ FORK_CASES = {
 def work():
     began = time.monotonic()
     assert vnir.begin(1, 1.0) == 1
-    assert time.monotonic() - began < 1.5
+    say("took", time.monotonic() - began)
     assert client["vnir"].lens.move(0) == 0
 
 assert in_child(work) == 0
@@ -337,7 +326,7 @@ assert not vnir.echo(0)  # behind it, so it has begun long ago
 thread.join()
 running = threading.Thread(target=lambda: say("thread got", vnir.begin(2, 1.0)))
 running.start()
-while client._caller.core.open_calls == 0:
+while client._caller.core.open_calls == 0 and running.is_alive():
     time.sleep(0.001)
 
 def work():
@@ -472,7 +461,7 @@ with Broker(Endpoints("before", 5555, "inproc")):
     pass  # the context that carries inproc stays open
 descriptors = len(os.listdir("/proc/self/fd")) if descriptors else 0
 with Broker(Endpoints("inside", 5555, "inproc")) as broker:
-    with RocClient(broker.endpoints) as inner:
+    with RocClient(broker.endpoints, timeout=20) as inner:
         assert list(inner) == []
 
         def work():
@@ -497,7 +486,10 @@ def test_fork(run: Run, case: str) -> None:
     assert printed.splitlines()[-1] == "parent is well"
     cpu = [float(line.split()[-1]) for line in printed.splitlines() if "child's cpu" in line]
     assert cpu
-    assert max(cpu) < 0.3, "a child spins"
+    with prompt():
+        assert max(cpu) < 0.3, "a child spins"
+        took = [float(line.split()[1]) for line in printed.splitlines() if line.startswith("took ")]
+        assert max(took, default=0) < 1.5
     if "clos" in case or "inproc" in case:
         assert "Closed" not in printed
         assert "closed" in printed or "left behind" in printed
@@ -605,7 +597,8 @@ def test_a_served_object_may_fork(program: Callable[..., Child], broker: Endpoin
         assert worker.returns() == 3
         assert "worker is served by the process that this one was forked from" in server.stdout
         assert [worker.echo(number) for number in range(20)] == list(range(20))
-        assert client["roc.broker"].stats()["servers_lost"] == 0
+        with prompt():  # a standstill of 1.5 s looks like a loss
+            assert client["roc.broker"].stats()["servers_lost"] == 0
     server.terminate()
     assert server.wait() == 0
     assert server.stderr == ""
@@ -633,7 +626,7 @@ with Broker(Endpoints("127.0.0.1", 0)) as broker:
     with RocServer(broker.endpoints, "camera", Camera()) as server:
         in_child_of("broker", broker.run, broker.start, broker.stop)
         in_child_of("server", server.run, server.start, server.stop)
-        with RocClient(broker.endpoints) as client:
+        with RocClient(broker.endpoints, timeout=20) as client:
             assert client["camera"].echo(1) == 1
             assert in_child(lambda: client["camera"].echo(2)) == 0
             assert client["roc.broker"].stats()["servers_lost"] == 0
@@ -663,7 +656,7 @@ def test_a_thousand_clients_that_were_dropped_leave_nothing(bench: Bench) -> Non
     def drop(count: int) -> int:
         """Make clients, use some, and drop them all; the memory that is taken then."""
         for number in range(count):
-            vnir = RocClient(bench.broker)["vnir"]
+            vnir = RocClient(bench.broker, timeout=20)["vnir"]
             if number % 5 == 0:
                 assert vnir.echo(number) == number
         return process.memory_info().rss
@@ -677,7 +670,7 @@ def test_a_thousand_clients_that_were_dropped_leave_nothing(bench: Bench) -> Non
     finally:
         gc.enable()
     wait_until(lambda: process.num_fds() <= descriptors, what=f"{descriptors} descriptors")
-    assert threading.active_count() <= threads
+    wait_until(lambda: threading.active_count() <= threads, what=f"{threads} threads")
     print(f"memory has grown by {grown / 1000:.0f} kB")
     assert grown < 5_000_000
 
@@ -688,7 +681,7 @@ def test_a_client_may_be_dropped_while_it_is_used(bench: Bench) -> None:
     results: list[Any] = []
 
     def call() -> None:
-        results.append(RocClient(bench.broker)["vnir"].begin(1, 0.5))
+        results.append(RocClient(bench.broker, timeout=20)["vnir"].begin(1, 0.5))
 
     thread = threading.Thread(target=call)
     thread.start()
@@ -802,7 +795,7 @@ assert other.echo(1) == 1
 assert vnir.echo(1) == 1
 broker = Broker(Endpoints("127.0.0.1", 0)).start()
 server = RocServer(broker.endpoints, "camera", object()).start()
-other = RocClient(broker.endpoints)
+other = RocClient(broker.endpoints, timeout=20)
 assert list(other) == ["camera"]
 """,
 }
@@ -855,6 +848,7 @@ def test_the_interpreter_ends(program: Callable[..., Child], bench: Bench, case:
     except AssertionError:
         assert child.returncode == 0, child.stderr  # it left by sys.exit
     began = time.monotonic()
-    assert child.wait(10) == 0, child.stderr
-    assert time.monotonic() - began < AT_ONCE
+    assert child.wait() == 0, child.stderr
+    with prompt():
+        assert time.monotonic() - began < AT_ONCE
     assert child.stderr == ""

@@ -17,6 +17,7 @@ import pytest
 
 from desk import Desk
 from processes import BrokerProcess
+from promptness import prompt
 from runmacs.roc import RocClient, errors
 from runmacs.roc.proxy import Proxy, RemoteMethod
 from waiting import wait_until
@@ -138,7 +139,8 @@ def test_repr(desk: Desk, vnir: Any) -> None:
 def test_repr_without_the_object(desk: Desk) -> None:
     began = time.monotonic()
     assert repr(desk.client["nothing"]).endswith(": nobody shares it>")
-    assert time.monotonic() - began < 0.2
+    with prompt():
+        assert time.monotonic() - began < 0.2
 
 
 def test_repr_without_a_broker() -> None:
@@ -156,7 +158,8 @@ def test_bool_makes_no_call() -> None:
         assert bool(client["vnir"]) is True
         assert client["vnir"]
         assert client.proxy("vnir", timeout=5)
-        assert time.monotonic() - began < 0.1
+        with prompt():
+            assert time.monotonic() - began < 0.1
 
 
 def test_looking_at_it_never_raises_for_want_of_a_broker(broker_process: BrokerProcess) -> None:
@@ -280,12 +283,13 @@ def test_looking_at_an_object_that_is_busy(desk: Desk) -> None:
     vnir = desk.share(watched)
     busy = threading.Thread(target=desk.connect(timeout=10)["vnir"].expose, args=(1.5,))
     busy.start()
-    assert watched._begun.wait(5)
+    assert watched._begun.wait(30)
     began = time.monotonic()
     assert "Watched" in repr(vnir)
     assert "frame" in dir(vnir)
-    assert time.monotonic() - began < 0.5
-    assert busy.is_alive(), "it was answered beside the method"
+    with prompt():
+        assert time.monotonic() - began < 0.5
+        assert busy.is_alive(), "it was answered beside the method"
     busy.join()
 
 
@@ -295,7 +299,7 @@ def test_an_object_of_another_class_is_noticed(desk: Desk) -> None:
         vnir = desk.client["vnir"]
         assert "temperature" in dir(vnir)
     with desk.serve(Watched()):
-        wait_until(lambda: "Watched" in repr(vnir), 5.0, "the description is read again")
+        wait_until(lambda: "Watched" in repr(vnir), what="the description is read again")
         assert "frame" in dir(vnir)
         assert "temperature" not in dir(vnir)
         assert not hasattr(type(vnir), "temperature")
@@ -310,7 +314,8 @@ def test_looking_in_vain_is_not_repeated_at_once() -> None:
         assert dir(vnir)
         assert vnir.__doc__ is None
         assert not hasattr(vnir, "getdoc"), "IPython asks for it"
-        assert time.monotonic() - began < 0.7
+        with prompt():
+            assert time.monotonic() - began < 0.7
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ import pytest
 
 from desk import Desk
 from processes import Spawner
+from promptness import prompt
 from runmacs.roc import RocServer, errors
 
 
@@ -166,7 +167,8 @@ def test_misspelt_member_fails_at_once_and_names_the_nearest(desk: Desk) -> None
     began = time.monotonic()
     with pytest.raises(AttributeError, match=r"vnir has no public member 'dubble'.*'double'"):
         vnir.dubble(2)
-    assert time.monotonic() - began < 0.1
+    with prompt():
+        assert time.monotonic() - began < 0.1
 
 
 # ---- how it is served
@@ -201,7 +203,7 @@ def test_one_call_at_a_time_in_the_thread_that_runs(desk: Desk) -> None:
     for caller in callers:
         caller.join()
     server.stop()
-    running.join(5)
+    running.join(30)
     assert alone.most == 1
     assert alone.threads == {running.ident}
 
@@ -282,14 +284,18 @@ def test_heartbeats_and_ping_go_on_during_a_long_method(desk: Desk) -> None:
     broker, longest, pings = desk.client["roc.broker"], 0.0, 0
     while running.is_alive():
         (entry,) = broker.objects()
-        assert entry["state"] == "serving"
+        with prompt():
+            assert entry["state"] == "serving"
         began = time.monotonic()
-        answer = desk.client.call_object("vnir!", "rpc.ping", timeout=1.0)
+        answer = desk.client.call_object("vnir!", "rpc.ping")
         longest = max(longest, time.monotonic() - began)
         assert answer["object"] == "vnir"
         pings += 1
         running.join(0.05)
     print(f"{pings} pings, the longest took {longest * 1000:.1f} ms")
-    assert pings > 50
-    assert longest < 0.1
-    assert broker.stats()["servers_lost"] == 0
+    with prompt():
+        assert pings > 50
+    with prompt():
+        assert longest < 0.1
+    with prompt():  # a standstill of 1.5 s looks like a loss
+        assert broker.stats()["servers_lost"] == 0

@@ -14,6 +14,7 @@ import pytest
 
 from desk import Desk
 from processes import Child, Spawner
+from promptness import prompt
 from runmacs.roc import Endpoints, RocClient, RocServer
 from runmacs.roc.errors import CallTimeout, ConfigError, ObjectIdTaken, RocError, ServerLost
 from waiting import wait_until
@@ -50,7 +51,7 @@ def states(client: RocClient) -> dict[int, str]:
 
 
 def wait_for_states(client: RocClient, expected: dict[int, str]) -> None:
-    wait_until(lambda: states(client) == expected, 10, f"the broker knows {expected}")
+    wait_until(lambda: states(client) == expected, what=f"the broker knows {expected}")
 
 
 @pytest.fixture
@@ -81,8 +82,9 @@ def test_a_standby_takes_over(
     assert worker.pid() == first.pid
     killed = time.monotonic()
     first.send_signal(number)
-    wait_until(lambda: _pid_or_none(worker) == second.pid, 10, "the standby serves")
-    assert time.monotonic() - killed < TAKEOVER
+    wait_until(lambda: _pid_or_none(worker) == second.pid, what="the standby serves")
+    with prompt():
+        assert time.monotonic() - killed < TAKEOVER
 
 
 def _pid_or_none(worker: Any) -> int | None:
@@ -113,13 +115,13 @@ def test_calls_at_a_takeover_are_reported_truthfully(
     running = threading.Thread(target=call, args=("running", 5.0))
     running.start()
     monitor = client["roc.broker"]
-    wait_until(lambda: monitor.objects()[0]["servers"][0]["running"] == 1, 5, "it runs")
+    wait_until(lambda: monitor.objects()[0]["servers"][0]["running"] == 1, what="it runs")
     queued = threading.Thread(target=call, args=("queued", 0.0))
     queued.start()
-    wait_until(lambda: monitor.objects()[0]["queued"] == 1, 5, "it is queued")
+    wait_until(lambda: monitor.objects()[0]["queued"] == 1, what="it is queued")
     first.send_signal(signal.SIGKILL)
-    running.join(10)
-    queued.join(10)
+    running.join(30)
+    queued.join(30)
     assert isinstance(outcomes["running"], ServerLost)
     assert outcomes["running"].executed is None
     assert outcomes["queued"] == second.pid
@@ -134,7 +136,7 @@ def test_a_frozen_server_is_replaced_and_comes_back_as_the_standby(
     wait_for_states(client, {first.pid: "serving", second.pid: "standby"})
     first.send_signal(signal.SIGSTOP)
     wait_for_states_soon = {second.pid: "serving"}
-    wait_until(lambda: states(client) == wait_for_states_soon, 15, "the frozen one is lost")
+    wait_until(lambda: states(client) == wait_for_states_soon, what="the frozen one is lost")
     assert client["worker"].pid() == second.pid
     first.send_signal(signal.SIGCONT)
     wait_for_states(client, {second.pid: "serving", first.pid: "standby"})
@@ -157,7 +159,8 @@ def test_a_pool_shares_the_load(serve: Callable[..., Child], client: RocClient) 
         thread.join()
     assert sum(served.values()) == 60
     assert set(served) == {server.pid for server in servers}
-    assert min(served.values()) >= 10
+    with prompt():
+        assert min(served.values()) >= 10
 
 
 def test_a_pool_shares_the_load_of_one_caller(
@@ -168,7 +171,8 @@ def test_a_pool_shares_the_load_of_one_caller(
     wait_for_states(client, dict.fromkeys([server.pid for server in servers], "serving"))
     served = Counter(client["worker"].pid() for _ in range(20))
     assert set(served) == {server.pid for server in servers}
-    assert min(served.values()) >= 5
+    with prompt():
+        assert min(served.values()) >= 5
 
 
 def test_a_pool_goes_on_when_one_of_it_is_killed(
@@ -216,13 +220,15 @@ def test_the_environment_gives_a_policy_to_any_program(
     second = spawn(program, name="second", env=env)
     wait_for_states(client, {first.pid: "serving", second.pid: policy.replace("pool", "serving")})
     if policy == "pool":
-        assert (first.stderr, second.stderr) == ("", "")
+        with prompt():  # after a second without a broker they would say so
+            assert (first.stderr, second.stderr) == ("", "")
         return
-    wait_until(lambda: second.stderr, 5, "it says that it stands by")
-    assert second.stderr == "worker: this server stands by; another server has it.\n"
+    wait_until(lambda: second.stderr.endswith("\n"), what="it says that it stands by")
+    with prompt():  # after a second without a broker it would say so first
+        assert second.stderr == "worker: this server stands by; another server has it.\n"
     first.kill()
-    wait_until(lambda: _pid_or_none(client["worker"]) == second.pid, TAKEOVER, "it has taken over")
-    wait_until(lambda: len(second.stderr.splitlines()) == 2, 2, "it says so")
+    wait_until(lambda: _pid_or_none(client["worker"]) == second.pid, what="it has taken over")
+    wait_until(lambda: len(second.stderr.splitlines()) == 2, what="it says so")
     assert second.stderr.splitlines()[1] == "worker: this server serves now."
 
 
@@ -263,7 +269,7 @@ def test_a_program_learns_what_its_server_has_become(desk: Desk) -> None:
         second.open(state)
 
     holder = desk.serve(first, policy="standby", on_state=first.open)
-    wait_until(lambda: first.opened, 5, "the first one is open")
+    wait_until(lambda: first.opened, what="the first one is open")
     desk.serve(second, policy="standby", on_state=on_state)
     vnir = desk.client["vnir"]
     holder.stop()
@@ -278,7 +284,8 @@ def test_heartbeats_go_on_while_the_hardware_is_opened(desk: Desk) -> None:
     assert caught.value.executed is False
     assert repr(slow).startswith("<vnir: builtins.object"), "the control lane answers"
     states = [server["state"] for server in desk.client["roc.broker"].objects()[0]["servers"]]
-    assert states == ["serving"]
+    with prompt():
+        assert states == ["serving"]
 
 
 def test_what_on_state_raises_ends_the_server(spawn: Spawner, broker: Endpoints) -> None:

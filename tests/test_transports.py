@@ -16,6 +16,7 @@ import zmq
 
 from desk import Desk
 from processes import Spawner, rocbroker_command
+from promptness import prompt
 from runmacs.roc import Endpoints, RocClient, RocServer, errors
 from runmacs.roc.broker import Broker
 
@@ -106,7 +107,7 @@ def test_errors(desk: Desk, context: zmq.Context[Any]) -> None:
         vnir.add()
     with pytest.raises(LookupError, match="'vnir'"):
         _ = desk.client["vnri"].fps
-    with pytest.raises(TimeoutError, match="still runs"):
+    with prompt(), pytest.raises(TimeoutError, match="still runs"):
         desk.client.proxy("vnir", timeout=0.2).nap(0.4)
     assert vnir.add(1) == 3
 
@@ -114,7 +115,7 @@ def test_errors(desk: Desk, context: zmq.Context[Any]) -> None:
 @pytest.mark.parametrize("megabytes", [0.001, 0.1, 20])
 def test_arrays(desk: Desk, context: zmq.Context[Any], megabytes: float) -> None:
     desk.serve(Camera(), ctx=context)
-    vnir = desk.client.proxy("vnir", timeout=10)
+    vnir = desk.client.proxy("vnir", timeout=30)
     frame = vnir.frame(megabytes)
     expected = Camera().frame(megabytes)
     assert frame.dtype == expected.dtype
@@ -143,12 +144,14 @@ def test_ping_is_answered_during_a_long_method(desk: Desk, context: zmq.Context[
     client, longest = desk.connect(), 0.0
     while running.is_alive():
         began = time.monotonic()
-        client.call_object("vnir!", "rpc.ping", timeout=1.0)
+        client.call_object("vnir!", "rpc.ping")
         longest = max(longest, time.monotonic() - began)
-        assert client["roc.broker"].objects()[0]["state"] == "serving"
+        with prompt():
+            assert client["roc.broker"].objects()[0]["state"] == "serving"
         running.join(0.05)
     print(f"the longest ping took {longest * 1000:.1f} ms")
-    assert longest < 0.1
+    with prompt():
+        assert longest < 0.1
 
 
 def test_second_server_is_refused(desk: Desk, context: zmq.Context[Any]) -> None:
@@ -178,7 +181,8 @@ def test_broker_that_is_restarted(where: Endpoints, context: zmq.Context[Any]) -
             with Broker(where, context):
                 began = time.monotonic()
                 assert client.wait_for("vnir").fps == 10.0
-                assert time.monotonic() - began < 3.0
+                with prompt():
+                    assert time.monotonic() - began < 3.0
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="ipc is POSIX here; run it on Linux or macOS")
@@ -201,5 +205,5 @@ def test_ipc_between_processes(spawn: Spawner, tmp_path: Path) -> None:
     with RocClient(ready[1]) as client:
         assert client.wait_for("vnir").fps == 10.0
     broker.terminate()
-    assert broker.wait(2) == 0
+    assert broker.wait() == 0
     assert not list(tmp_path.glob("lab.*")), "its sockets are gone from the directory"

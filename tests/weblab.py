@@ -152,7 +152,7 @@ class Lab:
         """A second server; it is there when this returns."""
         where = self.broker.endpoints.rocBroker
         child = self.spawn(CHILLER, name="chiller", env={"ROC_BROKER": where})
-        wait_until(lambda: self.ask("status/chiller").status == 200, 20, "its status is seen")
+        wait_until(lambda: self.ask("status/chiller").status == 200, what="its status is seen")
         there = "the chiller is there"
         wait_until(lambda: "chiller" in [one["id"] for one in self.ask("objects").json], 20, there)
         return child

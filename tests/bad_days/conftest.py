@@ -26,6 +26,12 @@ def begun(tmp_path: Path) -> Callable[[], list[int]]:
 
 
 @pytest.fixture
+def let_go(tmp_path: Path) -> Callable[[], None]:
+    """Ends every `Recorder.hold` of this test."""
+    return (tmp_path / "let_go").touch
+
+
+@pytest.fixture
 def serve_recorder(spawn: Spawner, tmp_path: Path, broker: Endpoints) -> Callable[..., Child]:
     """Start a process that shares a `Recorder`; it may not be there yet when this returns."""
 
@@ -42,7 +48,7 @@ def serve_recorder(spawn: Spawner, tmp_path: Path, broker: Endpoints) -> Callabl
 @pytest.fixture
 def client(broker: Endpoints) -> Iterator[RocClient]:
     """A client of the test's broker."""
-    with RocClient(broker) as client:
+    with RocClient(broker, timeout=20) as client:
         yield client
 
 

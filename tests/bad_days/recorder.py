@@ -21,6 +21,7 @@ class Recorder:
 
     def __init__(self, journal: Path) -> None:
         self._journal = os.open(journal, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+        self._let_go = journal.with_name("let_go")
         self.pid = os.getpid()
 
     def begin(self, number: int, seconds: float = 0.0) -> int:
@@ -28,6 +29,13 @@ class Recorder:
         os.write(self._journal, b"%d\n" % number)
         if seconds:
             time.sleep(seconds)
+        return number
+
+    def hold(self, number: int) -> int:
+        """Write the number down, and return it once there is a file ``let_go`` beside it."""
+        os.write(self._journal, b"%d\n" % number)
+        while not self._let_go.exists():
+            time.sleep(0.002)
         return number
 
     def echo(self, value: object) -> object:

@@ -11,11 +11,11 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
-import psutil
 import pytest
 
 from callers import Calling
 from processes import BrokerProcess, Child
+from promptness import prompt
 from runmacs.roc import RocClient, errors
 from waiting import wait_until
 
@@ -23,13 +23,6 @@ TIMEOUT = 0.5
 ENDS_WITHIN = TIMEOUT + 0.25
 
 Begun = Callable[[], list[int]]
-
-
-def freeze(child: Child) -> None:
-    """Stop a process, and wait until it has."""
-    child.freeze()
-    process = psutil.Process(child.pid)
-    wait_until(lambda: process.status() == psutil.STATUS_STOPPED, what="it is frozen")
 
 
 @pytest.fixture
@@ -58,13 +51,18 @@ def calls_in_vain(clients: list[RocClient], first: int) -> list[Calling]:
             continue
         assert isinstance(error, errors.CallTimeout), repr(error)
         assert error.executed is not True
-        assert call.ended - call.began < ENDS_WITHIN
+        with prompt():
+            assert call.ended - call.began < ENDS_WITHIN
     return calls
 
 
-def executes_again(client: RocClient, number: int, within: float = 3.0) -> None:
-    patient = client.proxy("recorder", timeout=within)
+def executes_again(client: RocClient, number: int) -> None:
+    """A call ends soon, which begins with the question what kind of member this is."""
+    patient = client.proxy("recorder", timeout=30)
+    began = time.monotonic()
     assert patient.begin(number) == number
+    with prompt():
+        assert time.monotonic() - began < 3.0
 
 
 @pytest.mark.parametrize("attempt", range(5))
@@ -74,7 +72,7 @@ def test_frozen_server_executes_nothing_late(
 ) -> None:  # fmt: skip
     executes_again(client, 0)
     executes_again(strangers[0], 1)
-    freeze(server)
+    server.freeze()
     calls_in_vain(strangers, 2)
     server.thaw()
     executes_again(client, 100)
@@ -85,10 +83,10 @@ def test_frozen_server_executes_nothing_late(
 def test_frozen_in_mid_call_it_finishes_that_and_nothing_late(
     server: Child, client: RocClient, recorder: Any, strangers: list[RocClient], begun: Begun
 ) -> None:
-    slow = client.proxy("recorder", timeout=10)
+    slow = client.proxy("recorder", timeout=30)
     running = Calling(slow.begin, 0, 0.3)
     wait_until(begun, what="the call has begun")
-    freeze(server)
+    server.freeze()
     calls_in_vain(strangers, 1)
     server.thaw()
     assert running.wait().result == 0
@@ -97,21 +95,24 @@ def test_frozen_in_mid_call_it_finishes_that_and_nothing_late(
 
 
 def test_calls_in_line_at_the_server_when_it_freezes(
-    server: Child, client: RocClient, recorder: Any, strangers: list[RocClient], begun: Begun
-) -> None:
+    server: Child, client: RocClient, recorder: Any, strangers: list[RocClient], begun: Begun,
+    let_go: Callable[[], None],
+) -> None:  # fmt: skip
     """These the server has read already, and has not begun."""
-    slow = client.proxy("recorder", timeout=10)
-    running = Calling(slow.begin, 0, 0.4)
+    running = Calling(client.proxy("recorder", timeout=60).hold, 0)
     wait_until(begun, what="the call has begun")
     calls = [
         Calling(lambda c=stranger, n=number: c.call_object("recorder", "begin", (n,)))
         for number, stranger in enumerate(strangers, 1)
     ]
     broker = client["roc.broker"]
-    wait_until(lambda: broker.objects()[0]["servers"][0]["running"] == 1 + len(calls))
-    freeze(server)
+    with prompt():  # before their time is over
+        held = 1 + len(calls)
+        wait_until(lambda: broker.objects()[0]["servers"][0]["running"] == held, TIMEOUT)
+    server.freeze()
     for call in calls:
         assert isinstance(call.wait().error, errors.CallTimeout), repr(call.error)
+    let_go()
     server.thaw()
     assert running.wait().result == 0
     executes_again(client, 100)
@@ -121,8 +122,8 @@ def test_calls_in_line_at_the_server_when_it_freezes(
 def test_a_call_that_is_still_awaited_is_executed_after_the_thaw(
     server: Child, client: RocClient, recorder: Any, strangers: list[RocClient], begun: Begun
 ) -> None:
-    patient = client.proxy("recorder", timeout=10).begin
-    freeze(server)
+    patient = client.proxy("recorder", timeout=60).begin
+    server.freeze()
     awaited = Calling(patient, 7)
     calls_in_vain(strangers, 1)
     server.thaw()
@@ -137,16 +138,19 @@ def test_long_freeze(
 ) -> None:  # fmt: skip
     """After 1.5 s of silence the server is stalled, after 10 s it is lost to its broker."""
     broker = client["roc.broker"]
-    freeze(server)
+    server.freeze()
     frozen = time.monotonic()
     calls_in_vain(strangers[:4], 1)
-    wait_until(lambda: broker.objects()[0]["state"] == "stalled", 2.0, "it is stalled")
+    wait_until(lambda: broker.objects()[0]["state"] == "stalled", what="it is stalled")
+    with prompt():
+        assert time.monotonic() - frozen < 2.5
     (late,) = calls_in_vain(strangers[4:5], 50)
     assert "executed" in str(late.error), "the caller is told what became of its call"
     assert isinstance(late.error, errors.CallTimeout)
     assert late.error.executed is False, "nothing is handed to a stalled server"
     wait_until(lambda: time.monotonic() > frozen + seconds, seconds + 1)
-    assert ("recorder" in client) == (seconds < 10)
+    with prompt():
+        assert ("recorder" in client) == (seconds < 10)
     server.thaw()
     executes_again(client, 100)
     assert begun() == [100]
@@ -159,8 +163,9 @@ def test_frozen_broker_hands_out_nothing_late(
 ) -> None:  # fmt: skip
     executes_again(client, 0)
     for stranger in strangers[:4]:
-        assert "recorder" in stranger  # the others have not said a word to this broker
-    freeze(broker_process.child)
+        with prompt():
+            assert "recorder" in stranger  # the others have not said a word to this broker
+    broker_process.child.freeze()
     calls_in_vain(strangers, 1)
     broker_process.child.thaw()
     executes_again(client, 100)
@@ -183,10 +188,13 @@ def test_broker_frozen_until_its_server_leaves_it(
             return False
         return True
 
-    freeze(broker_process.child)
+    broker_process.child.freeze()
     frozen = time.monotonic()
     wait_until(lambda: time.monotonic() > frozen + 2.5, 3.0)
     broker_process.child.thaw()
-    wait_until(executes, 3.0, "the object can be called again")
+    thawed = time.monotonic()
+    wait_until(executes, what="the object can be called again")
+    with prompt():
+        assert time.monotonic() - thawed < 3.0
     assert len(begun()) == len(set(begun()))
     assert server.returncode is None

@@ -8,7 +8,9 @@ from typing import Any
 
 import pytest
 
+from instrument import held
 from processes import BrokerProcess, Child, start_broker
+from promptness import prompt
 from runmacs.roc import RocClient, errors
 from waiting import wait_until
 
@@ -27,18 +29,22 @@ def patient(client: RocClient, server: Child) -> Any:
 def test_the_server_is_killed(
     client: RocClient, server: Child, patient: Any, begun: Begun, waits: bool
 ) -> None:
-    futures = [client.submit(patient.begin, number, 0.3) for number in range(500)]
-    wait_until(lambda: len(begun()) == 2, what="the second one has begun")
+    begin, hold = patient.begin, patient.hold
+    futures = [client.submit(begin, 0), client.submit(hold, 1)]
+    futures += [client.submit(begin, number) for number in range(2, 500)]
+    assert futures[0].result() == 0
+    wait_until(lambda: held(client, "recorder") == 16, what="it holds all that it may")
+    wait_until(lambda: len(begun()) == 2)
     killed = time.monotonic()
     server.kill()
     if not waits:
-        wait_until(lambda: all(future.done() for future in futures[1:17]), KNOWS_WITHIN)
-    assert futures[0].result() == 0
-    held = [future.exception() for future in futures[1:17]]
-    assert time.monotonic() - killed < KNOWS_WITHIN
+        wait_until(lambda: all(future.done() for future in futures[1:17]))
+    found = [future.exception() for future in futures[1:17]]
+    with prompt():
+        assert time.monotonic() - killed < KNOWS_WITHIN
     # The one that runs counts, too: the server held 16.
-    assert all(isinstance(error, errors.ServerLost) for error in held)
-    assert {error.executed for error in held} == {None}  # type: ignore[union-attr]
+    assert all(isinstance(error, errors.ServerLost) for error in found)
+    assert {error.executed for error in found} == {None}  # type: ignore[union-attr]
     # The others wait at the broker for the server's return.
     assert not any(future.done() for future in futures[17:])
     client.close()
@@ -60,9 +66,10 @@ def test_the_broker_is_killed_and_comes_back(
     killed = time.monotonic()
     broker_process.child.kill()
     if not waits:
-        wait_until(lambda: all(future.done() for future in futures), LOST_WITHIN)
+        wait_until(lambda: all(future.done() for future in futures))
     found = [future.exception() for future in futures]
-    assert time.monotonic() - killed < LOST_WITHIN
+    with prompt():
+        assert time.monotonic() - killed < LOST_WITHIN
     lost = [error for error in found if error is not None]
     assert all(isinstance(error, errors.BrokerUnreachable) for error in lost)
     assert {error.executed for error in lost} == {None}  # type: ignore[attr-defined]
@@ -75,6 +82,7 @@ def test_the_broker_is_killed_and_comes_back(
     assert len(numbers) == len(set(numbers)), "nothing is executed twice"
     assert numbers[-20:] == list(range(1000, 1020))
     # What was at the server or the broker, and not begun, never is.
-    assert len(numbers) - 20 <= len(futures) - len(lost) + 2
+    with prompt():  # of what was executed one reply, perhaps, was under way
+        assert len(numbers) - 20 <= len(futures) - len(lost) + 2
     client.close()
     again.stop()

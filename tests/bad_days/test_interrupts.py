@@ -11,7 +11,9 @@ from typing import Any
 import pytest
 
 from callers import Calling
+from instrument import held
 from processes import Child, Spawner
+from promptness import prompt
 from runmacs.roc import Endpoints, RocClient, errors
 from waiting import wait_until
 
@@ -31,7 +33,7 @@ STRESS = """
     from runmacs.roc import RocClient
 
     INTERRUPTS, THREADS = 400, 8
-    client = RocClient(sys.argv[1], timeout=5)
+    client = RocClient(sys.argv[1], timeout=20)
     echo = client["recorder"].echo
     wrong, longest, counts = [], [0.0] * THREADS, [0] * THREADS
     sent = taken = 0
@@ -102,7 +104,8 @@ def test_hundreds_of_interrupts_harm_nobody_else(
     assert "wrong []" in child.stdout
     longest = float(child.wait_for(r"^longest (\S+)$")[1])
     print(child.stdout)
-    assert longest < 1.0
+    with prompt():
+        assert longest < 1.0
     assert child.stderr == "", "no thread has died, nothing was complained about"
 
 
@@ -118,6 +121,8 @@ INTERRUPTED = """
         begin(int(sys.argv[2]), float(sys.argv[3]))
     except KeyboardInterrupt:
         print("interrupted at", time.monotonic(), flush=True)
+        client.call_object("recorder!", "rpc.ping")  # travels behind the withdrawal
+        print("withdrawn", flush=True)
     print("next", echo("works"), flush=True)
 """
 
@@ -150,31 +155,34 @@ def test_waiting_caller_is_interrupted_at_once(
     child = caller(1, 1.5)
     child.send_line("go")
     wait_until(begun, what="the method runs")
-    took = interrupt(child)
-    print(f"interrupted after {took * 1000:.1f} ms")
-    assert took < AT_ONCE
+    with prompt():  # before the method ends
+        took = interrupt(child)
+        print(f"interrupted after {took * 1000:.1f} ms")
+        assert took < AT_ONCE
     child.wait_for("^next works$")
-    assert child.wait(2) == 0
+    assert child.wait() == 0
     assert child.stderr == ""
 
 
 def test_interrupted_call_that_was_not_begun_never_is(
-    caller: Callable[[int, float], Child], client: RocClient, recorder: Any, begun: Begun
+    caller: Callable[[int, float], Child],
+    client: RocClient,
+    recorder: Any,
+    begun: Begun,
+    let_go: Callable[[], None],
 ) -> None:
     child = caller(2, 0.0)
-    slow = Calling(client.proxy("recorder", timeout=10).begin, 1, 1.0)
+    slow = Calling(client.proxy("recorder", timeout=60).hold, 1)
     wait_until(begun, what="the method runs")
     child.send_line("go")
-    wait_until(lambda: held(client) == 2, what="the second call waits at the server")
-    assert interrupt(child) < AT_ONCE
+    wait_until(lambda: held(client, "recorder") == 2, what="the second call waits at the server")
+    with prompt():
+        assert interrupt(child) < AT_ONCE
+    child.wait_for("^withdrawn$")
+    let_go()
     assert slow.wait().result == 1
     child.wait_for("^next works$")
     assert begun() == [1]
-
-
-def held(client: RocClient) -> int:
-    """How many calls the server of the only object holds, begun or not."""
-    return int(client["roc.broker"].objects()[0]["servers"][0]["running"])
 
 
 # ---- servers
@@ -220,7 +228,9 @@ class Works:
         self.running = Calling(methods[0], 1, *arguments)
         self.child.wait_for("^begun 1$")
         self.queued = [Calling(method, n, 0) for n, method in enumerate(methods[1:], 2)]
-        wait_until(lambda: held(self.clients[0]) == 3, what="two calls wait at the server")
+        wait_until(
+            lambda: held(self.clients[0], "hardware") == 3, what="two calls wait at the server"
+        )
 
     def signal(self, number: int) -> float:
         self.child.send_signal(number)
@@ -228,7 +238,7 @@ class Works:
 
     def assert_ended_cleanly(self) -> None:
         """The hardware is closed, nobody was left without an answer, and nothing was begun."""
-        assert self.child.wait(5) == 0
+        assert self.child.wait() == 0
         assert self.child.stdout.splitlines()[-1] == "ended"
         assert self.child.stdout.count("closed") == 1
         assert self.child.stdout.count("begun") == 1
@@ -255,22 +265,25 @@ def test_ctrl_c_breaks_into_the_running_method(works: Callable[..., Works]) -> N
     struck = server.signal(signal.SIGINT)
     took = float(server.child.wait_for(r"^interrupted at (\S+)$")[1]) - struck
     print(f"interrupted after {took * 1000:.1f} ms")
-    assert took < AT_ONCE
+    with prompt():
+        assert took < AT_ONCE
     error = server.running.wait().error
     assert isinstance(error, errors.ServerLost), repr(error)
     assert error.executed is None
     assert "hardware.work" in str(error)
     assert "stopped" in str(error)
     print(f"its caller was told after {server.running.ended - struck:.3f} s")
-    assert server.running.ended - struck < 0.75
+    with prompt():
+        assert server.running.ended - struck < 0.75
     server.assert_ended_cleanly()
 
 
 def test_sigterm_lets_a_short_method_end(works: Callable[..., Works]) -> None:
-    server = works(1.0)
+    server = works(2.5)
     told = server.signal(signal.SIGTERM)
     assert server.running.wait().result == 1
-    assert server.running.ended - told < 2.0
+    with prompt():
+        assert server.running.ended - told < 3.5
     server.assert_ended_cleanly()
     assert "interrupted" not in server.child.stdout
 
@@ -280,7 +293,8 @@ def test_sigterm_breaks_off_a_long_one_after_5_s(works: Callable[..., Works]) ->
     told = server.signal(signal.SIGTERM)
     took = float(server.child.wait_for(r"^interrupted at (\S+)$")[1]) - told
     print(f"broken off after {took:.2f} s")
-    assert 5.0 - AT_ONCE < took < 5.0 + AT_ONCE
+    with prompt():
+        assert 5.0 - AT_ONCE < took < 5.0 + AT_ONCE
     error = server.running.wait().error
     assert isinstance(error, errors.ServerLost), repr(error)
     assert error.executed is None
@@ -292,7 +306,8 @@ def test_ctrl_c_after_sigterm_does_not_wait_for_the_5_s(works: Callable[..., Wor
     server.signal(signal.SIGTERM)
     time_given = server.signal(signal.SIGINT)
     took = float(server.child.wait_for(r"^interrupted at (\S+)$")[1]) - time_given
-    assert took < AT_ONCE
+    with prompt():
+        assert took < AT_ONCE
     assert isinstance(server.running.wait().error, errors.ServerLost)
     server.assert_ended_cleanly()
 
@@ -397,17 +412,19 @@ def test_ctrl_c_under_load_ends_a_server_cleanly(
     for client in clients:
         client.wait_for("quick")
     calls = [Calling(call, client) for client in clients]
-    wait_until(lambda: count > 200 + 37 * attempt, what="the load flows")
+    with prompt():
+        wait_until(lambda: count > 200 + 37 * attempt, 20, "the load flows")
     child.send_signal(signal.SIGINT)
     struck = time.monotonic()
     for one in calls:
         one.wait()
-    assert child.wait(2) == 0
+    assert child.wait() == 0
     assert child.stdout == "KeyboardInterrupt\n"
     assert child.stderr == ""
     for when, error in ended:
-        assert isinstance(error, errors.ServerLost | errors.ObjectNotFound), repr(error)
-        assert when - struck < 1.0 + 0.25
+        with prompt():  # a second is the time of each call
+            assert isinstance(error, errors.ServerLost | errors.ObjectNotFound), repr(error)
+            assert when - struck < 1.0 + 0.25
         # True: it struck between a method's end and the reply, and the error says so.
         assert error.executed is not True or "before its result was sent" in str(error)
     for client in clients:

@@ -15,6 +15,7 @@ import zmq
 
 from callers import Calling
 from processes import Child
+from promptness import prompt
 from runmacs.roc import Endpoints, RocClient, errors
 from runmacs.roc._drivers.clock import now as clock
 from runmacs.roc.testing import LossyLink
@@ -54,7 +55,7 @@ def server(
 @pytest.fixture
 def remote(client_link: LossyLink, server: Child) -> Iterator[RocClient]:
     """A client behind its link, known to the server: it has called it."""
-    with RocClient(client_link.endpoints) as remote:
+    with RocClient(client_link.endpoints, timeout=20) as remote:
         assert remote["recorder"].pid == server.pid
         yield remote
 
@@ -70,6 +71,11 @@ def begins(client: RocClient, number: int, timeout: float, seconds: float = 0.0)
     return Calling(lambda: client.call_object("recorder", "begin", arguments, timeout=timeout))
 
 
+def holds(client: RocClient, number: int) -> Calling:
+    """A call under way that ends when the test lets it go."""
+    return Calling(lambda: client.call_object("recorder", "hold", (number,), timeout=60))
+
+
 def callable_again(client: RocClient, number: int, healed: float) -> None:
     """The object is, soon after the link is."""
 
@@ -81,15 +87,17 @@ def callable_again(client: RocClient, number: int, healed: float) -> None:
         assert isinstance(call.error, (errors.DeliveryError, errors.CallTimeout)), repr(call.error)
         return False
 
-    wait_until(called, BACK_WITHIN, "the object can be called again")
-    assert time.monotonic() - healed < BACK_WITHIN
+    wait_until(called, what="the object can be called again")
+    with prompt():
+        assert time.monotonic() - healed < BACK_WITHIN
 
 
 def timed_out(call: Calling, timeout: float) -> errors.CallTimeout:
     """How a call ended for which the time was too short: in time, at least."""
     error = call.wait().error
     assert isinstance(error, errors.CallTimeout), repr(error)
-    assert call.ended - call.began < timeout + 0.25
+    with prompt():
+        assert call.ended - call.began < timeout + 0.25
     return error
 
 
@@ -97,17 +105,19 @@ def timed_out(call: Calling, timeout: float) -> errors.CallTimeout:
 
 
 def test_clients_cable_pulled_in_mid_call(
-    remote: RocClient, client_link: LossyLink, begun: Begun
+    remote: RocClient, client_link: LossyLink, begun: Begun, let_go: Callable[[], None]
 ) -> None:
     """It knows at once, and that it cannot know; the method ends as if nothing had been."""
-    call = begins(remote, 1, 30, 1.0)
+    call = holds(remote, 1)
     wait_until(begun, what="the call has begun")
     pulled = time.monotonic()
     client_link.cut()
     error = call.wait().error
     assert isinstance(error, errors.BrokerUnreachable), repr(error)
     assert error.executed is None
-    assert call.ended - pulled < TOLD_WITHIN
+    with prompt():
+        assert call.ended - pulled < TOLD_WITHIN
+    let_go()
     client_link.heal()
     healed = time.monotonic()
     callable_again(remote, 2, healed)
@@ -115,17 +125,20 @@ def test_clients_cable_pulled_in_mid_call(
 
 
 def test_servers_cable_pulled_in_mid_call(
-    client: RocClient, recorder: Any, server: Child, server_link: LossyLink, begun: Begun
-) -> None:
+    client: RocClient, recorder: Any, server: Child, server_link: LossyLink, begun: Begun,
+    let_go: Callable[[], None],
+) -> None:  # fmt: skip
     """Its caller knows at once, and that nobody can know; the reply is nobody's any more."""
-    call = begins(client, 1, 30, 1.0)
+    call = holds(client, 1)
     wait_until(begun, what="the call has begun")
     pulled = time.monotonic()
     server_link.cut()
     error = call.wait().error
     assert isinstance(error, errors.ServerLost), repr(error)
     assert error.executed is None
-    assert call.ended - pulled < KNOWS_WITHIN
+    with prompt():
+        assert call.ended - pulled < KNOWS_WITHIN
+    let_go()
     server_link.heal()
     healed = time.monotonic()
     callable_again(client, 2, healed)
@@ -140,11 +153,12 @@ def test_calls_without_a_cable_were_not_executed(
     """They wait in the client; those that are still awaited are sent when it is healed."""
     client_link.cut()
     short = begins(remote, 1, 0.4)
-    patient = begins(remote, 2, 10)
+    patient = begins(remote, 2, 30)
     error = short.wait().error
     assert isinstance(error, errors.BrokerUnreachable), repr(error)
     assert error.executed is False
-    assert short.ended - short.began < 0.4 + 0.25
+    with prompt():
+        assert short.ended - short.began < 0.4 + 0.25
     client_link.heal()
     assert patient.wait().result == 2
     assert begun() == [2]
@@ -188,16 +202,17 @@ def test_servers_link_stalls_in_mid_call(
     server_link.stall()
     stalled = time.monotonic()
     broker = client["roc.broker"]
-    wait_until(lambda: broker.objects()[0]["state"] == "stalled", 3.0, "it is stalled")
+    wait_until(lambda: broker.objects()[0]["state"] == "stalled", what="it is stalled")
     late = timed_out(begins(client, 2, 0.3), 0.3)
     assert late.executed is False, "nothing is handed to a stalled server"
     let_pass(3.0, stalled)
     server_link.heal()
     healed = time.monotonic()
     callable_again(client, 3, healed)
-    running.wait(BACK_WITHIN)
+    running.wait()
     if seconds < 1.5:
-        assert running.result == 1
+        with prompt():  # it ended before the server left its broker
+            assert running.result == 1
     else:
         assert isinstance(running.error, errors.ServerLost), repr(running.error)
         assert running.error.executed is None
@@ -213,7 +228,8 @@ def test_calls_on_their_way_to_the_server_when_its_link_stalls(
     recorder.begin(0)
     server_link.stall()
     for call in [begins(client, number, 0.4) for number in range(1, 9)]:
-        assert timed_out(call, 0.4).executed is None
+        with prompt():  # a little later it is stalled, and nothing is sent
+            assert timed_out(call, 0.4).executed is None
     server_link.heal()
     healed = time.monotonic()
     callable_again(client, 100, healed)
@@ -240,7 +256,8 @@ def test_clients_link_stalls(
     client_link.stall()
     error = timed_out(begins(remote, 1, 2.0), 2.0)
     assert error.executed is None
-    assert "the broker has been silent for 2" in str(error)
+    with prompt():
+        assert "the broker has been silent for 2" in str(error)
     client_link.heal()
     healed = time.monotonic()
     callable_again(remote, 2, healed)
@@ -252,7 +269,7 @@ def test_nothing_is_begun_when_a_clients_link_comes_back(
     remote: RocClient, client: RocClient, client_link: LossyLink, begun: Begun, attempt: int
 ) -> None:
     """Neither by a client that the server knows, nor by those that it has never heard of."""
-    strangers = [RocClient(client_link.endpoints) for _ in range(8)]
+    strangers = [RocClient(client_link.endpoints, timeout=20) for _ in range(8)]
     for stranger in strangers:
         assert "recorder" in stranger
     client_link.stall()
@@ -282,11 +299,12 @@ def test_a_late_call_is_known_by_its_own_clock(
             dealer.send_multipart([b"", b"MDPC01", b"recorder", body % (number, number, roc)])
 
         def answer() -> bytes:
-            assert dealer.poll(5000)
+            assert dealer.poll(30_000)
             return dealer.recv_multipart()[3]
 
-        send(1)
-        assert b'"result":1' in answer()
+        with prompt():  # it has half a second
+            send(1)
+            assert b'"result":1' in answer()
         client_link.stall()
         stalled = time.monotonic()
         send(2)
@@ -295,8 +313,9 @@ def test_a_late_call_is_known_by_its_own_clock(
         late = answer()
         assert b"-32006" in late
         assert b'"executed":false' in late
-        send(3)
-        assert b'"result":3' in answer()
+        with prompt():
+            send(3)
+            assert b'"result":3' in answer()
     assert begun() == [1, 3]
 
 
@@ -305,7 +324,7 @@ def test_a_call_that_is_still_awaited_is_executed_when_the_link_comes_back(
 ) -> None:
     client_link.stall()
     stalled = time.monotonic()
-    patient = begins(remote, 1, 10)
+    patient = begins(remote, 1, 30)
     let_pass(1.0, stalled)
     client_link.heal()
     assert patient.wait().result == 1
@@ -326,19 +345,22 @@ def test_slow_links_just_take_their_time(
     """0.2 s each way, at both ends; heartbeats are late, too, and nobody minds."""
     client_link.delay(0.2)
     server_link.delay(0.2)
-    slow = remote.proxy("recorder", timeout=5)
+    slow = remote.proxy("recorder", timeout=30)
     numbers = range(1, 4)
     for number in numbers:
         began = time.monotonic()
         assert slow.begin(number) == number
-        assert 0.8 <= time.monotonic() - began < 2.0
+        with prompt():
+            assert 0.8 <= time.monotonic() - began < 2.0
     calls = [Calling(slow.begin, number) for number in range(10, 30)]
     for call in calls:
         call.wait()
-    assert max(call.ended for call in calls) - calls[0].began < 2.0, "they travel together"
+    with prompt():
+        assert max(call.ended for call in calls) - calls[0].began < 2.0, "they travel together"
     assert sorted(begun()) == [*numbers, *range(10, 30)]
     stats = client["roc.broker"].stats()
-    assert stats["servers_lost"] == stats["calls_lost"] == 0
+    with prompt():
+        assert stats["servers_lost"] == stats["calls_lost"] == 0
 
 
 @pytest.mark.parametrize(
@@ -359,11 +381,11 @@ def test_a_slow_link_and_a_short_timeout(
     client_link: LossyLink, server: Child, begun: Begun, known: bool
 ) -> None:
     """Too late is too late, and it is said in time; also if the server has never heard of it."""
-    with RocClient(client_link.endpoints) as remote:
+    with RocClient(client_link.endpoints, timeout=20) as remote:
         assert "recorder" in remote
         if known:
             assert remote["recorder"].pid == server.pid
         client_link.delay(0.4)
         timed_out(begins(remote, 1, 0.3), 0.3)
-        assert begins(remote, 2, 3.0).wait().result == 2
+        assert begins(remote, 2, 30.0).wait().result == 2
     assert begun() == [2]

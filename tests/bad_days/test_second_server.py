@@ -13,6 +13,7 @@ import pytest
 
 from callers import Calling
 from processes import BrokerProcess, Child, Spawner, start_broker
+from promptness import prompt
 from runmacs.roc import Endpoints, RocClient, RocServer, errors
 from waiting import wait_until
 
@@ -35,7 +36,8 @@ def test_is_refused_with_the_reason(
         getattr(second, way)()
     took = time.monotonic() - began
     print(f"refused after {took:.3f} s")
-    assert took < 2.0, "the first one beats every 0.5 s"
+    with prompt():
+        assert took < 2.0, "the first one beats every 0.5 s"
     error = caught.value
     assert "'recorder'" in str(error)
     assert f"{socket.gethostname()}, pid {server.pid}" in str(error)
@@ -64,7 +66,8 @@ def test_the_first_is_unharmed(
     assert waiting.wait().result == 2
     assert begun() == [1, 2]
     assert server.returncode is None
-    assert server.stderr == ""
+    with prompt():  # after a second without a broker it would say so
+        assert server.stderr == ""
     (entry,) = client["roc.broker"].objects()
     assert len(entry["servers"]) == 1
     assert entry["pid"] == server.pid
@@ -87,10 +90,10 @@ def test_is_held_until_a_frozen_first_is_lost(
     """While nobody knows whether the first still lives, the second waits for it."""
     server.freeze()
     second = serve_recorder(name="second")
-    wait_until(lambda: len(client["roc.broker"].objects()[0]["servers"]) == 2, 5)
+    wait_until(lambda: len(client["roc.broker"].objects()[0]["servers"]) == 2)
     assert [s["state"] for s in client["roc.broker"].objects()[0]["servers"]][1] == "held"
     server.kill()
-    wait_until(lambda: pid_of(client) == second.pid, 3.0, "the second has the object")
+    wait_until(lambda: pid_of(client) == second.pid, what="the second has the object")
     assert second.returncode is None
 
 
@@ -99,11 +102,11 @@ def test_frozen_first_thaws_and_keeps_its_object(
 ) -> None:
     server.freeze()
     second = serve_recorder(name="second")
-    wait_until(lambda: len(client["roc.broker"].objects()[0]["servers"]) == 2, 5)
+    wait_until(lambda: len(client["roc.broker"].objects()[0]["servers"]) == 2)
     server.thaw()
-    assert second.wait(3.0) != 0
+    assert second.wait() != 0
     assert "ObjectIdTaken" in second.stderr
-    assert client.proxy("recorder", timeout=3).pid == server.pid
+    assert client.proxy("recorder", timeout=30).pid == server.pid
 
 
 def test_server_restarted_after_a_kill_is_accepted(
@@ -113,15 +116,18 @@ def test_server_restarted_after_a_kill_is_accepted(
     servers = [server]
     for number in range(5):
         servers[-1].kill()
+        killed = time.monotonic()
         servers.append(serve_recorder(name=f"again{number}"))
-        wait_until(lambda: pid_of(client) == servers[-1].pid, 3.0, "the new one has the object")
+        wait_until(lambda: pid_of(client) == servers[-1].pid, what="the new one has the object")
+        with prompt():
+            assert time.monotonic() - killed < 3.0
         assert servers[-1].returncode is None
 
 
 def pid_of(client: RocClient) -> int:
     try:
         return int(client.call_object("recorder", "rpc.ping", timeout=1.0)["pid"])
-    except errors.DeliveryError:
+    except (errors.DeliveryError, errors.CallTimeout):
         return 0
 
 
@@ -137,17 +143,17 @@ def test_refused_later_it_says_so_once_and_tries_on(
     broker_process.child.kill()
     again = start_broker(spawn, "--base-port", broker_process.endpoints.brokerBasePort)
     faster = serve_recorder(name="faster")
-    wait_until(lambda: pid_of(client) == faster.pid, 5)
+    wait_until(lambda: pid_of(client) == faster.pid)
     server.thaw()
-    wait_until(lambda: f"pid {faster.pid}" in server.stderr, 5, "it says who has the object")
+    wait_until(lambda: f"pid {faster.pid}" in server.stderr, what="it says who has the object")
     stats = client["roc.broker"].stats
     seen = stats()["refused_object_id_taken"]
-    wait_until(lambda: stats()["refused_object_id_taken"] > seen + 1, 5, "it tries on")
+    wait_until(lambda: stats()["refused_object_id_taken"] > seen + 1, what="it tries on")
     said = [line for line in server.stderr.splitlines() if f"pid {faster.pid}" in line]
     assert len(said) == 1, "it says so once"
     assert server.returncode is None
     faster.kill()
-    wait_until(lambda: pid_of(client) == server.pid, 3, "the first one has its object back")
+    wait_until(lambda: pid_of(client) == server.pid, what="the first one has its object back")
     server.send_signal(signal.SIGTERM)
-    assert server.wait(2) == 0
+    assert server.wait() == 0
     again.stop()

@@ -10,6 +10,7 @@ import pytest
 
 from callers import Calling
 from processes import BrokerProcess, Child
+from promptness import prompt
 from runmacs.roc import RocClient, errors
 from waiting import wait_until
 
@@ -32,7 +33,8 @@ def test_its_caller_knows_at_once(
     assert "recorder" in str(error)
     assert f"pid {server.pid}" in str(error)
     print(f"its caller knew after {call.ended - killed:.3f} s")
-    assert call.ended - killed < KNOWS_WITHIN
+    with prompt():
+        assert call.ended - killed < KNOWS_WITHIN
 
 
 def test_so_do_callers_in_line_behind_it(
@@ -53,7 +55,8 @@ def test_so_do_callers_in_line_behind_it(
             error = call.wait().error
             assert isinstance(error, errors.ServerLost), repr(error)
             assert error.executed is None
-            assert call.ended - killed < KNOWS_WITHIN
+            with prompt():
+                assert call.ended - killed < KNOWS_WITHIN
     finally:
         for client in clients:
             client.close()
@@ -77,18 +80,23 @@ def test_a_new_one_is_accepted_at_once(
     again = serve_recorder(name="again")
     call.wait()
     # No new proxy, no new client, and nobody waits for the new server: the call itself does.
-    assert client.proxy("recorder", timeout=10).pid == again.pid != old
+    assert client.proxy("recorder", timeout=30).pid == again.pid != old
     assert recorder.begin(2) == 2
     assert begun() == [1, 2]
-    assert again.stderr == ""
+    with prompt():  # after a second without a broker it would say so
+        assert again.stderr == ""
 
 
 def test_idle_server_dies_and_its_object_is_gone(client: RocClient, server: Child) -> None:
     server.kill()
-    wait_until(lambda: "recorder" not in client, 1.5, "the broker knows that it is gone")
+    killed = time.monotonic()
+    wait_until(lambda: "recorder" not in client, what="the broker knows that it is gone")
+    with prompt():
+        assert time.monotonic() - killed < 1.5
     stats = client["roc.broker"].stats()
     assert stats["servers_lost"] == 1
-    assert stats["calls_lost"] == 0
+    with prompt():  # a standstill of 1.5 s looks like a loss
+        assert stats["calls_lost"] == 0
 
 
 def test_a_call_soon_after_waits_for_its_return(
@@ -96,8 +104,8 @@ def test_a_call_soon_after_waits_for_its_return(
 ) -> None:
     """For 10 s the broker keeps calls for an id that it has lost."""
     server.kill()
-    wait_until(lambda: "recorder" not in client, 1.5, "the broker knows that it is gone")
-    patient = client.proxy("recorder", timeout=10)
+    wait_until(lambda: "recorder" not in client, what="the broker knows that it is gone")
+    patient = client.proxy("recorder", timeout=30)
     call = Calling(lambda: patient.begin(7))
     again = serve_recorder(name="again")
     assert call.wait().result == 7
@@ -108,10 +116,11 @@ def test_a_call_for_one_that_does_not_return_was_not_executed(
     client: RocClient, server: Child, recorder: Any, begun: Begun
 ) -> None:
     server.kill()
-    wait_until(lambda: "recorder" not in client, 1.5, "the broker knows that it is gone")
+    wait_until(lambda: "recorder" not in client, what="the broker knows that it is gone")
     began = time.monotonic()
-    with pytest.raises(errors.ObjectNotFound) as caught:
+    with prompt(), pytest.raises(errors.ObjectNotFound) as caught:
         client.proxy("recorder", timeout=1).begin(8)
-    assert time.monotonic() - began < 1 + 0.25
+    with prompt():
+        assert time.monotonic() - began < 1 + 0.25
     assert caught.value.executed is False
     assert begun() == []

@@ -10,6 +10,7 @@ import time
 import pytest
 
 from processes import BrokerProcess, Child, Spawner, start_broker
+from promptness import prompt
 from runmacs.roc import Endpoints, RocClient, RocStatusUpdater, StatusTree, statusUpdateIterator
 from waiting import wait_until
 
@@ -97,8 +98,9 @@ def test_ten_thousand_updates_a_second(broker_process: BrokerProcess, spawn: Spa
         frozen.thaw()
         for source in sources:
             source.wait_for("has emitted 50000 superseded 0", timeout=60)
-        assert verdict(patient) == {"gaps": 0, "doubles": 0, "resyncs": 0}
-        assert verdict(late) == {"gaps": 0, "doubles": 0, "resyncs": 0}
+        with prompt():  # who is too slow catches up with a snapshot
+            assert verdict(patient) == {"gaps": 0, "doubles": 0, "resyncs": 0}
+            assert verdict(late) == {"gaps": 0, "doubles": 0, "resyncs": 0}
         thawed = verdict(frozen)
         print("the frozen one:", thawed, f"the broker: {small:.0f} to {most:.0f} MB")
         assert thawed["doubles"] == 0
@@ -136,12 +138,13 @@ def test_a_frozen_source_is_stale_and_comes_back(broker: Endpoints, spawn: Spawn
     source = spawn(SOURCE, broker.generalXSUB, "s", "0.1", "10", interactive=True)
     source.wait_for("has emitted")
     with StatusTree(broker) as tree:
-        tree.wait_for("done.s", timeout=5)
-        assert not tree.leaf("done.s").stale
+        tree.wait_for("done.s", timeout=30)
+        with prompt():
+            assert not tree.leaf("done.s").stale
         source.freeze()
-        wait_until(lambda: tree.leaf("done.s").stale, 5, "it is silent")
+        wait_until(lambda: tree.leaf("done.s").stale, what="it is silent")
         source.thaw()
-        wait_until(lambda: not tree.leaf("done.s").stale, 5, "it is heard again")
+        wait_until(lambda: not tree.leaf("done.s").stale, what="it is heard again")
     source.send_line("")
     assert source.wait() == 0
 
@@ -151,7 +154,7 @@ def test_a_frozen_broker(broker_process: BrokerProcess) -> None:
     where = broker_process.endpoints
     with RocStatusUpdater(where) as updater, StatusTree(where) as tree:
         updater.emit("a", 1)
-        tree.wait_for("a", timeout=5)
+        tree.wait_for("a", timeout=30)
         stale: list[bool] = []
         broker_process.child.freeze()
         with statusUpdateIterator(where, timeout=0.2) as updates:
@@ -167,7 +170,7 @@ def test_a_frozen_broker(broker_process: BrokerProcess) -> None:
             stale.append(tree.leaf("a").stale)
             return bool(tree["a"] == "after")
 
-        wait_until(is_known, 10, "what was emitted meanwhile")
+        wait_until(is_known, what="what was emitted meanwhile")
         assert not any(stale)
         assert not tree.leaf("a").stale
 
@@ -176,18 +179,18 @@ def test_many_leaves_arrive_as_one_snapshot(broker: Endpoints) -> None:
     with RocStatusUpdater(broker) as updater:
         for branch in range(100):
             updater.emit(f"big.b{branch}", {f"n{i}": i / 7 for i in range(100)})
-        with statusUpdateIterator(broker, "big", timeout=5) as updates:
+        with statusUpdateIterator(broker, "big", timeout=30) as updates:
             first = next(updates)
         updater.emit("end", 1)
         with StatusTree(broker) as tree:
-            tree.wait_for("end", timeout=10)
+            tree.wait_for("end", timeout=30)
             assert len(tree) == 10_001
             begin = time.monotonic()
-            with statusUpdateIterator(broker, "big", timeout=5) as updates:
+            with statusUpdateIterator(broker, "big", timeout=30) as updates:
                 first = next(updates)
             print(f"10,000 leaves in {(time.monotonic() - begin) * 1000:.0f} ms")
         assert sum(map(len, first["big"].values())) == 10_000
-        with RocClient(broker) as client:
+        with RocClient(broker, timeout=20) as client:
             assert client["roc.broker"].status("big.b7")["leaves"]["big.b7.n3"]["value"] == 3 / 7
 
 
@@ -198,7 +201,7 @@ def test_nothing_is_left_open(broker: Endpoints) -> None:
         pytest.skip("it counts the entries of /proc/self/fd")
 
     def round_trip() -> None:
-        with RocStatusUpdater(broker) as updater, statusUpdateIterator(broker, timeout=5) as it:
+        with RocStatusUpdater(broker) as updater, statusUpdateIterator(broker, timeout=30) as it:
             updater.emit("a", time.monotonic())
             next(it)
 
@@ -206,4 +209,4 @@ def test_nothing_is_left_open(broker: Endpoints) -> None:
     before = len(os.listdir(folder))
     for _ in range(100):
         round_trip()
-    assert len(os.listdir(folder)) <= before + 2
+    wait_until(lambda: len(os.listdir(folder)) <= before + 2, what="all are closed")

@@ -9,6 +9,7 @@ import pytest
 
 from callers import Calling
 from processes import Child
+from promptness import prompt
 from runmacs.roc import RocClient, errors
 
 MEGABYTES = 300
@@ -24,9 +25,11 @@ def assert_unharmed(client: RocClient, server: Child, recorder: Any) -> None:
     """The next call works: no connection was dropped."""
     assert client.proxy("recorder", timeout=5.0).echo("next") == "next"
     stats = client["roc.broker"].stats()
-    assert stats["servers_lost"] == stats["calls_lost"] == 0
+    with prompt():  # a standstill of 1.5 s looks like a loss
+        assert stats["servers_lost"] == stats["calls_lost"] == 0
     assert server.returncode is None
-    assert server.stderr == ""
+    with prompt():
+        assert server.stderr == ""
 
 
 @pytest.mark.parametrize("method", ["block", "text"])
@@ -95,4 +98,4 @@ def test_other_clients_do_not_notice(
     large = Calling(method, MEGABYTES)
     for number in range(100):
         assert other.echo(number) == number
-    assert isinstance(large.wait(30).error, errors.TooLarge)
+    assert isinstance(large.wait().error, errors.TooLarge)

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
-from processes import POSIX, Child, Spawner, child_environment
+from processes import POSIX, Child, Spawner, child_environment, rocbroker_command
 from roccommand import Run, roc_command
 from runmacs.roc import Endpoints
 
 if TYPE_CHECKING:
     from terminals import Terminal
 
-WITHIN = 20
+WITHIN = 60
 
 
 @pytest.fixture
@@ -59,6 +61,25 @@ def roc(spawn: Spawner, environment: Mapping[str, str | None]) -> Callable[..., 
         return spawn.command([*roc_command(), *map(str, arguments)], env=environment)
 
     return roc
+
+
+@pytest.fixture
+def vnir(spawn: Spawner, roc: Callable[..., Child]) -> Child:
+    """The laboratory's camera, shared as ``vnir``."""
+    shutil.copy(Path(__file__).with_name("laboratory.py"), spawn.directory)
+    child = roc("share", "laboratory:Camera", "--as", "vnir")
+    child.wait_for("^roc share serving")
+    return child
+
+
+@pytest.fixture
+def rocbroker(spawn: Spawner) -> Callable[..., Child]:
+    """Start ``rocbroker`` with these options; it may as well end."""
+
+    def rocbroker(*options: object, **env: str) -> Child:
+        return spawn.command([*rocbroker_command(), *map(str, options)], env=env)
+
+    return rocbroker
 
 
 @pytest.fixture

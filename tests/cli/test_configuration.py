@@ -30,7 +30,7 @@ def rocbroker(*arguments: object, **env: str) -> subprocess.CompletedProcess[str
         env=child_environment(env),
         capture_output=True,
         encoding="utf-8",
-        timeout=20,
+        timeout=60,
     )
 
 
@@ -232,8 +232,8 @@ def test_a_broker_runs_as_its_file_says(tmp_path: Path, spawn: Spawner) -> None:
         for number in range(3):
             call = {"jsonrpc": "2.0", "id": number, "method": "x", "roc": {"wait": True, "ttl": 9}}
             peer.send_multipart([b"", b"MDPC01", b"nobody", msgspec.json.encode(call)])
-        assert peer.poll(5000), "nothing was refused"
+        assert peer.poll(30_000), "nothing was refused"
         answer = msgspec.json.decode(peer.recv_multipart()[-1])
     assert (answer["id"], answer["error"]["code"]) == (2, QueueFull.code)
     child.terminate()
-    assert child.wait(2.0) == 0
+    assert child.wait() == 0

@@ -9,29 +9,16 @@ import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pexpect  # type: ignore[import-untyped]
 import pytest
 
 from docpages import free_base_port
 from processes import POSIX, BrokerProcess, Child, Spawner, child_environment
-from roccommand import Run, roc_command
+from promptness import prompt
+from roccommand import OnTerminal, Run, roc_command
 from runmacs.roc import Endpoints
-
-if TYPE_CHECKING:
-    from terminals import Terminal
-
-OnTerminal = Callable[..., "Terminal"]
-
-
-@pytest.fixture
-def vnir(spawn: Spawner, roc: Callable[..., Child], broker: Endpoints) -> Child:
-    shutil.copy(Path(__file__).with_name("laboratory.py"), spawn.directory)
-    child = roc("share", "laboratory:Camera", "--as", "vnir")
-    child.wait_for("^roc share serving")
-    return child
-
 
 # ---- doctor
 
@@ -46,20 +33,22 @@ def results(run: Run, *arguments: object, status: int = 0) -> dict[str, list[Any
 
 
 def test_all_is_well(run: Run, vnir: Child, broker: Endpoints) -> None:
-    text = run("doctor").stdout
+    with prompt():  # it finds fault with a machine that is slow
+        text = run("doctor").stdout
+        assert "✗" not in text
     assert f"✓ address: {broker.rocBroker}, from ROC_BROKER\n" in text
     assert "✓ publications: status and log can be followed\n" in text
     assert "✓ objects: 1 serving\n" in text
-    assert "✗" not in text
-    found = results(run)
-    assert found["clock"][0]["result"] == "ok"
-    assert found["broker"][0]["result"] == "ok"
+    with prompt():
+        found = results(run)
+        assert found["clock"][0]["result"] == "ok"
+        assert found["broker"][0]["result"] == "ok"
 
 
 def test_what_is_wrong_has_an_advice(run: Run, nowhere: Endpoints, spawn: Spawner) -> None:
     def run_quietly(*arguments: str) -> subprocess.CompletedProcess[str]:
         command = [*roc_command(), "doctor", *arguments]
-        return subprocess.run(command, capture_output=True, text=True, timeout=20)
+        return subprocess.run(command, capture_output=True, text=True, timeout=60)
 
     ended = run_quietly("-b", nowhere.rocBroker)
     assert ended.returncode == 3
@@ -81,7 +70,7 @@ def test_what_listens_there_is_no_broker() -> None:
             [*roc_command(), "doctor", "-b", f"127.0.0.1:{base}", "-t", "0.5"],
             capture_output=True,
             text=True,
-            timeout=20,
+            timeout=60,
         )
     assert ended.returncode == 3
     assert "does not answer as a broker" in ended.stdout
@@ -108,7 +97,7 @@ def test_ipython_completes_ids_and_members(
     on_terminal: OnTerminal, vnir: Child, tmp_path: Path
 ) -> None:
     screen = on_terminal("shell", IPYTHONDIR=str(tmp_path))
-    screen.wait_for("In [1]:", 20)
+    screen.wait_for("In [1]:")
     screen.press("c['vn\t")
     screen.wait_for("c['vnir")
     screen.press("'].fps\r")
@@ -145,7 +134,7 @@ def bash(environment: dict[str, str], tmp_path: Path) -> Iterator[Callable[[str]
         env=variables,
         cwd=str(tmp_path),
         encoding="utf-8",
-        timeout=15,
+        timeout=60,
         dimensions=(40, 200),
     )
     shell.sendline(
@@ -168,6 +157,7 @@ def bash(environment: dict[str, str], tmp_path: Path) -> Iterator[Callable[[str]
     shell.close(force=True)
 
 
+@prompt()  # completion asks the broker, and does not wait for long
 def test_bash_completes_commands_ids_and_members(bash: Callable[[str], str], vnir: Child) -> None:
     assert bash("roc desc") == "roc describe "
     assert bash("roc broker inf") == "roc broker info "
@@ -200,6 +190,7 @@ def test_completion_of_other_shells(run: Run, shell: str) -> None:
         assert checked.stderr == ""
 
 
+@prompt()
 def test_completion_of_members_for_fish_has_no_noise(
     run: Run, vnir: Child, environment: dict[str, str]
 ) -> None:
@@ -211,7 +202,7 @@ def test_completion_of_members_for_fish_has_no_noise(
             "COMP_CWORD": "vnir.",
         }
     )
-    ended = subprocess.run(roc_command(), env=variables, capture_output=True, text=True, timeout=15)
+    ended = subprocess.run(roc_command(), env=variables, capture_output=True, text=True, timeout=60)
     assert "vnir.fps" in ended.stdout
     assert "vnir.frame" not in ended.stdout
     assert ended.stderr == ""

@@ -7,19 +7,13 @@ import io
 import json
 import signal
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 import pytest
 
 from processes import BrokerProcess, Child, Spawner, start_broker
-from roccommand import Run
+from roccommand import OnTerminal, Run
 from runmacs.roc import Endpoints
 from waiting import wait_until
-
-if TYPE_CHECKING:
-    from terminals import Terminal
-
-OnTerminal = Callable[..., "Terminal"]
 
 DRIVER = """
 import logging
@@ -105,12 +99,12 @@ def test_it_follows_over_a_restart_of_the_broker(
     broker_process.child.kill()
     wait_until(lambda: "is away; waiting for it" in child.stderr, what="it says so")
     start_broker(spawn, "--base-port", broker_process.endpoints.brokerBasePort)
-    wait_until(lambda: "the broker is there again" in child.stderr, 10, "it says so")
+    wait_until(lambda: "the broker is there again" in child.stderr, what="it says so")
     say(run, 20, "three")
     child.wait_for("camera.driver: three$")
     assert child.stdout.count(": two\n") == 1
     child.send_signal(signal.SIGINT)
-    assert child.wait(2) == 0
+    assert child.ends_in_time() == 0
 
 
 def test_colours_on_a_terminal(run: Run, on_terminal: OnTerminal, vnir: Child) -> None:
@@ -121,7 +115,7 @@ def test_colours_on_a_terminal(run: Run, on_terminal: OnTerminal, vnir: Child) -
     assert "\x1b[1;31m" in screen.raw
     assert "\x1b[32m" not in screen.raw
     screen.interrupt()
-    assert screen.wait(2) == 0
+    assert screen.wait() == 0
 
 
 def test_levels(run: Run, vnir: Child) -> None:

@@ -25,6 +25,6 @@ def test_every_subcommand_is_there() -> None:
 
 def test_it_is_printed() -> None:
     command = [sys.executable, "-m", "runmacs.roc.cli"]
-    ended = subprocess.run(command, capture_output=True, encoding="utf-8", timeout=20)
+    ended = subprocess.run(command, capture_output=True, encoding="utf-8", timeout=60)
     assert ended.stdout == reference()
     assert ended.stderr == ""

@@ -11,6 +11,7 @@ import click
 import pytest
 from click.testing import CliRunner
 
+from promptness import prompt
 from runmacs.roc import __version__, errors
 from runmacs.roc.cli.failures import Failure
 from runmacs.roc.cli.roc import SUBCOMMANDS, main, subcommand
@@ -21,7 +22,7 @@ HELP_WITHIN = 0.2
 
 def run(*arguments: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "runmacs.roc.cli.roc", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, timeout=20)
+    return subprocess.run(command, capture_output=True, text=True, timeout=60)
 
 
 @pytest.mark.parametrize("name", SUBCOMMANDS)
@@ -51,7 +52,8 @@ def test_help_is_quick_and_loads_no_subcommand() -> None:
         assert run("--help").returncode == 0
         after = os.times()  # the processor's time: others may be using it as well
         times.append(sum(after[2:4]) - sum(before[2:4]))
-    assert min(times) < HELP_WITHIN
+    with prompt():
+        assert min(times) < HELP_WITHIN
     loaded = (
         "import sys; from runmacs.roc.cli.roc import main; main(['--help'], standalone_mode=False);"
         "print({'zmq', 'msgspec', 'numpy', 'runmacs.roc.cli.share'} & {*sys.modules})"

@@ -14,6 +14,7 @@ import pytest
 import zmq
 
 from processes import POSIX, BrokerProcess, Child, Spawner, rocbroker_command, start_broker
+from promptness import prompt
 from runmacs.roc import RocClient, RocServer, errors
 from runmacs.roc.wire import mdp
 from waiting import wait_until
@@ -52,7 +53,7 @@ def told(spawn: Spawner) -> Iterator[Callable[[str], Child]]:
             broker.endpoints.rocBroker,
             name="vnir",
         )
-        with RocClient(broker.endpoints) as client:
+        with RocClient(broker.endpoints, timeout=20) as client:
             client.wait_for("vnir")
             with pytest.raises(errors.ObjectIdTaken):
                 RocServer(broker.endpoints, "vnir", Camera()).start()
@@ -135,12 +136,15 @@ def test_log_that_nobody_reads_does_not_stop_the_broker(tmp_path: Path) -> None:
             ready = process.stdout.readline().decode()
             address = re.search(r"rocBroker=(\S+)", ready)
             assert address is not None
-            with RocClient(address[1]) as client:
+            with RocClient(address[1], timeout=20) as client:
                 for number in range(20):
                     with RocServer(address[1], f"vnir{number}", Camera()):
                         assert client[f"vnir{number}"].fps == 10.0
             process.terminate()
-            assert process.wait(ENDS_WITHIN) == 0
+            told = time.monotonic()
+            assert process.wait(30) == 0
+            with prompt():
+                assert time.monotonic() - told < ENDS_WITHIN
         finally:
             process.kill()
             os.close(reader)

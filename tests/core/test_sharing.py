@@ -12,6 +12,7 @@ from typing import Any, NoReturn
 import numpy as np
 import pytest
 
+from promptness import prompt
 from runmacs.roc import errors
 from runmacs.roc.core.sharing import Refusal, SharedObject
 from runmacs.roc.wire.values import Member
@@ -223,7 +224,8 @@ def test_long_names_are_refused_with_a_short_sentence_and_at_once() -> None:
     for name in ("x" * 10_000, "ä" * 10_000, "x" * 10_000_000, "lens." * 5_000 + "x", "." * 10_000):
         refused = refusal_of(lambda name=name: vnir.get(name))  # type: ignore[misc]
         assert len(str(refused)) < 400
-    assert perf_counter() - started < 2.0
+    with prompt():
+        assert perf_counter() - started < 2.0
 
 
 def test_a_long_name_that_exists_is_reached() -> None:
@@ -423,7 +425,8 @@ def test_among_ten_thousand_members_all_is_found_and_a_slip_answered_quickly() -
     assert all(vnir.get(name) == i for i, name in enumerate(names))
     started = perf_counter()
     refused = refusal_of(lambda: vnir.get("chanel7000Value"))
-    assert perf_counter() - started < 1.0
+    with prompt():
+        assert perf_counter() - started < 1.0
     assert "channel7000Value" in refused.data["suggestions"]
 
 

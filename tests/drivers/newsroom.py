@@ -120,7 +120,7 @@ class StockXSub:
         if listens:
             self.socket.send(b"\1")
 
-    def receive(self, timeout: float = 5.0) -> list[bytes]:
+    def receive(self, timeout: float = 30.0) -> list[bytes]:
         assert self.socket.poll(int(timeout * 1000)), f"nothing came within {timeout} s"
         return self.socket.recv_multipart()
 
@@ -146,7 +146,7 @@ class StockXPub:
         self.socket.setsockopt(zmq.XPUB_VERBOSE, 1)
         self.socket.bind(endpoints.generalXPUB)
 
-    def subscription(self, timeout: float = 5.0) -> bytes:
+    def subscription(self, timeout: float = 30.0) -> bytes:
         """What is subscribed to next, or no longer."""
         assert self.socket.poll(int(timeout * 1000)), f"no subscription within {timeout} s"
         return self.socket.recv()
@@ -181,7 +181,7 @@ class Desk:
         self.feed.put(*frames)
         self.publisher.wake()
 
-    def pump_until(self, condition: Callable[[], object], what: str, timeout: float = 5.0) -> None:
+    def pump_until(self, condition: Callable[[], object], what: str, timeout: float = 30.0) -> None:
         end = time.monotonic() + timeout
         while not condition():
             assert time.monotonic() < end, f"not within {timeout} s: {what}"
@@ -194,7 +194,7 @@ class Desk:
             self.emit(b"probe")
             return [b"probe"] in self.reader.messages
 
-        self.pump_until(arrives, "a publication arrives", 10)
+        self.pump_until(arrives, "a publication arrives")
         self.emit(b"last probe")
         self.pump_until(lambda: [b"last probe"] in self.reader.messages, "the last one arrives")
         self.reader.messages.clear()

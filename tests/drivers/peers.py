@@ -30,16 +30,16 @@ def loopback_listener(backlog: int = 10) -> tuple[socket.socket, Endpoints]:
     listener = socket.socket()
     listener.bind(("127.0.0.1", 0))
     listener.listen(backlog)
-    listener.settimeout(5)
+    listener.settimeout(30)
     return listener, Endpoints("127.0.0.1", listener.getsockname()[1])
 
 
 class Peer:
-    """A ZeroMQ socket with one connection, which blocks for at most 5 s."""
+    """A ZeroMQ socket with one connection, which blocks for at most 30 s."""
 
     def __init__(self, sock: socket.socket, kind: bytes = b"DEALER", identity: bytes = b"") -> None:
         self.sock = sock
-        sock.settimeout(5)
+        sock.settimeout(30)
         self.decoder = handshake.Decoder(1 << 30, (b"DEALER", b"ROUTER", b"XSUB", b"XPUB"))
         self.messages: list[list[bytes]] = []
         self.hello = handshake.GREETING + _ready(kind, identity)
@@ -49,7 +49,7 @@ class Peer:
         """Connect."""
         family = socket.AF_INET if isinstance(place, tuple) else socket.AF_UNIX
         sock = socket.socket(family)
-        sock.settimeout(5)
+        sock.settimeout(30)
         sock.connect(place)
         return cls(sock, kind, identity)
 
@@ -101,7 +101,7 @@ class Peer:
         except OSError:
             return True
         finally:
-            self.sock.settimeout(5)
+            self.sock.settimeout(30)
 
     def close(self) -> None:
         self.sock.close()
@@ -140,7 +140,7 @@ class DrivenLink:
             self.messages.append([bytes(frame) for frame in message])
         self.changes += link.changes(clock())
 
-    def until(self, condition: Callable[[], object], what: str, timeout: float = 5.0) -> None:
+    def until(self, condition: Callable[[], object], what: str, timeout: float = 30.0) -> None:
         """Drive it until the condition holds; connecting is looked at every 50 ms."""
         end = clock() + timeout
         while not condition():
@@ -194,7 +194,7 @@ class DrivenFront:
         self.gone += self.front.tick(clock() if now is None else now)
         return ready
 
-    def until(self, condition: Callable[[], object], what: str, timeout: float = 5.0) -> None:
+    def until(self, condition: Callable[[], object], what: str, timeout: float = 30.0) -> None:
         end = clock() + timeout
         while not condition():
             if clock() > end:
@@ -264,7 +264,7 @@ class DrivenNews:
             self.news.intake.look_after(now)
             self.news.outlet.look_after(now)
 
-    def until(self, condition: Callable[[], object], what: str, timeout: float = 5.0) -> None:
+    def until(self, condition: Callable[[], object], what: str, timeout: float = 30.0) -> None:
         end = clock() + timeout
         while not condition():
             if clock() > end:
@@ -294,7 +294,7 @@ class DrivenNews:
             for connection in intake._connections.values()
             if connection._sock.getpeername() == own
         )
-        assert select.select([sock], [], [], 5.0)[0], "nothing has come within 5 s"
+        assert select.select([sock], [], [], 30.0)[0], "nothing has come within 30 s"
 
     def subscriber(self, *prefixes: bytes, kind: bytes = b"SUB") -> Peer:
         """One that has shaken hands, and gets what begins so."""

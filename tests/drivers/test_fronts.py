@@ -20,6 +20,7 @@ import pytest
 from desk import Desk
 from drivers.peers import DrivenFront, Peer
 from processes import Spawner
+from promptness import prompt
 from runmacs.roc import Endpoints, RocServer
 from runmacs.roc._drivers import fronts
 from runmacs.roc._drivers.clock import now as clock
@@ -114,7 +115,8 @@ def test_a_thousand_idle_connections(driven: DrivenFront) -> None:
         began = time.monotonic()
         for number in range(500):
             echo(driven, active, b"%d" % number)
-        assert time.monotonic() - began < 2.0
+        with prompt():
+            assert time.monotonic() - began < 2.0
         echo(driven, idle[0])
         echo(driven, idle[-1])
         for peer in (*idle, active):
@@ -204,10 +206,11 @@ def test_junk_ends_only_its_own_connection(driven: DrivenFront, junk: bytes) -> 
 @pytest.mark.parametrize("said", [b"", b"\xff", b"hello without READY"])
 def test_a_handshake_that_never_ends(driven: DrivenFront, said: bytes) -> None:
     good = driven.connect()
+    began = clock()
     slow = Peer.to(driven.place)
     slow.sock.sendall(slow.hello[:64] if b" " in said else said)
     driven.until(lambda: len(driven.front._connections) == 2, "accepted")
-    driven.turn(now=clock() + 1.5)
+    driven.turn(now=began + 1.5)
     assert not slow.is_over()
     driven.turn(now=clock() + 2.5)
     assert slow.is_over()
@@ -325,7 +328,8 @@ def test_large_frames_leave_room_for_others(driven: DrivenFront) -> None:
     sending.start()
     for number in range(20):
         good.send(b"", b"%d" % number)
-        driven.until(lambda: any(len(m[2]) < 9 for m in driven.inbox), "a small one", 1.0)
+        with prompt():
+            driven.until(lambda: any(len(m[2]) < 9 for m in driven.inbox), "a small one", 1.0)
         driven.inbox[:] = [message for message in driven.inbox if len(message[2]) > 9]
     driven.until(lambda: driven.inbox, "the large one")
     sending.join()
@@ -338,7 +342,7 @@ def test_a_ping_is_answered_in_the_same_turn(driven: DrivenFront) -> None:
     peer = driven.connect()
     peer.sock.sendall(PING)
     wait_until(lambda: driven.turn(0.0), what="the turn that reads it")
-    assert select.select([peer.sock], (), (), 1.0)[0]
+    assert select.select([peer.sock], (), (), 30.0)[0]
     assert peer.sock.recv(100) == PONG
     peer.close()
 
@@ -486,7 +490,8 @@ def test_closing_takes_half_a_second_however_many_do_not_read(driven: DrivenFron
         driven.front.send([rid, b"", bytes(8 * MIB)])
     began = time.monotonic()
     driven.front.close()
-    assert 0.4 < time.monotonic() - began < 1.0
+    with prompt():
+        assert 0.4 < time.monotonic() - began < 1.0
     for peer in deaf:
         peer.close()
 
@@ -495,7 +500,8 @@ def test_closing_waits_for_nobody_who_is_quiet(driven: DrivenFront) -> None:
     idle = [driven.connect() for _ in range(20)]
     began = time.monotonic()
     driven.front.close()
-    assert time.monotonic() - began < 0.2
+    with prompt():
+        assert time.monotonic() - began < 0.2
     assert all(peer.is_over() for peer in idle)
     for peer in idle:
         peer.close()

@@ -16,6 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from drivers.peers import DrivenNews, PassOn, Peer
+from promptness import prompt
 from runmacs.roc._drivers import outlet
 from runmacs.roc._drivers.clock import now as clock
 from runmacs.roc._drivers.outlet import StreamOutlet
@@ -319,7 +320,7 @@ def test_a_subscriber_that_does_not_read_costs_its_limit_and_nobody_else() -> No
     poured: list[int] = []
     pouring = threading.Thread(target=pour, args=(source, flood(), over, poured))
     pouring.start()
-    end = clock() + 20
+    end = clock() + 60
     while driven.traffic.dropped_subscriber_full < 3000 or got < 10_000:
         assert clock() < end
         driven.turn(0.02)
@@ -501,12 +502,13 @@ def test_junk_ends_only_its_own_connection(driven: DrivenNews, junk: bytes, offs
 @pytest.mark.parametrize("offset", [1, 2], ids=["publisher", "subscriber"])
 @pytest.mark.parametrize("said", [b"", b"\xff", handshake.GREETING])
 def test_half_a_handshake(driven: DrivenNews, said: bytes, offset: int) -> None:
+    began = clock()
     slow = driven._connect(offset, b"")
     slow.sock.sendall(said)
     host: Any = (driven.news.intake, driven.news.outlet)[offset - 1]
     driven.until(lambda: host._connections, "accepted")
     assert (driven.traffic.publishers, driven.traffic.subscribers) == (0, 0)
-    driven.turn(now=clock() + 1.5)
+    driven.turn(now=began + 1.5)
     assert not slow.is_over()
     driven.turn(now=clock() + 2.5)
     assert slow.is_over()
@@ -553,7 +555,7 @@ def test_prefixes_without_end_end_the_connection(driven: DrivenNews) -> None:
 
     asking = threading.Thread(target=ask)
     asking.start()
-    driven.until(lambda: driven.traffic.subscribers == 1, "cut off", 20.0)
+    driven.until(lambda: driven.traffic.subscribers == 1, "cut off")
     asking.join()
     assert isinstance(driven.news.outlet, StreamOutlet)
     assert len(driven.news.outlet._matching) == 1
@@ -653,7 +655,8 @@ def test_closing_takes_half_a_second_however_full_it_is(driven: DrivenNews) -> N
     pouring.start()
     began = time.monotonic()
     driven.close()
-    assert 0.4 < time.monotonic() - began < 3.0
+    with prompt():
+        assert 0.4 < time.monotonic() - began < 3.0
     pouring.join()
     close(*deaf, source, flooding)
 

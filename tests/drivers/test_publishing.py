@@ -18,6 +18,7 @@ import zmq
 
 from drivers.newsroom import CHILD, Desk, SimpleFeed, StockXSub, publisher_threads
 from processes import Spawner, start_broker
+from promptness import prompt
 from runmacs.roc import Endpoints
 from runmacs.roc._drivers.clock import now as clock
 from runmacs.roc._drivers.publishers import open_publisher
@@ -114,7 +115,8 @@ def test_nothing_is_sent_before_somebody_listens(
         publisher.wake()
         began = clock()
         wait_until(lambda: is_up(feed), what="up, though no subscription came")
-        assert 0.9 < clock() - began < 3.0
+        with prompt():
+            assert 0.9 < clock() - began < 3.0
         assert broker.receive() == [b"early"]
 
 
@@ -127,7 +129,8 @@ def test_the_first_subscription_is_what_it_waits_for(
         feed.put(b"early")
         publisher.wake()
         assert broker.receive() == [b"early"]
-        assert clock() - began < 0.9
+        with prompt():
+            assert clock() - began < 0.9
         broker.socket.send(b"\0some.topic.")
         feed.put(b"and still")
         publisher.wake()
@@ -147,7 +150,8 @@ def test_a_deadline_of_a_feed_is_kept(
         feed.put(b"beacon")  # nobody calls wake
         wait_until(lambda: feed.due is None, what="asked in time")
         broker.receive()
-        assert clock() - due < 0.3
+        with prompt():
+            assert clock() - due < 0.3
 
 
 def test_a_feed_that_raises_harms_nobody(
@@ -188,7 +192,8 @@ def test_no_wake_up_is_lost(where: Endpoints, publisher: Publisher, feed: Simple
                 target=put_later, args=(publisher, feed, number % 40 / 10_000)
             )
             thread.start()
-            assert broker.receive(0.5) == [b"later"]
+            with prompt():
+                assert broker.receive(0.5) == [b"later"]
             thread.join()
 
 
@@ -221,7 +226,8 @@ def test_a_storm_wakes_the_thread_once(
             publisher.wake()
         for _ in range(5000):
             broker.receive()
-    assert rings < 500
+    with prompt():
+        assert rings < 500
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals; run it on Linux or macOS")
@@ -296,7 +302,8 @@ def test_detach_is_bounded_and_not_long_where_nobody_is(where: Endpoints) -> Non
     publisher.wake()
     began = clock()
     publisher.detach(feed, 5.0)
-    assert clock() - began < 1.0
+    with prompt():
+        assert clock() - began < 1.0
     wait_until(lambda: not publisher_threads(), what="the thread has ended")
 
 
@@ -306,7 +313,8 @@ def test_detach_with_nothing_to_be_sent_is_at_once(where: Endpoints) -> None:
     publisher.attach(feed)
     began = clock()
     publisher.detach(feed, 5.0)
-    assert clock() - began < 0.5
+    with prompt():
+        assert clock() - began < 0.5
 
 
 def test_detach_without_linger_sends_later(where: Endpoints) -> None:
@@ -332,7 +340,8 @@ def test_a_broker_that_comes_later(
     began = clock()
     with StockXSub(where) as broker:
         assert broker.receive() == [b"waits"]
-        assert clock() - began < 1.0
+        with prompt():
+            assert clock() - began < 1.0
 
 
 def test_restarts(where: Endpoints, publisher: Publisher, feed: SimpleFeed) -> None:
@@ -348,7 +357,8 @@ def test_restarts(where: Endpoints, publisher: Publisher, feed: SimpleFeed) -> N
 def test_no_work_where_nobody_is(where: Endpoints, publisher: Publisher, feed: SimpleFeed) -> None:
     wait_until(lambda: publisher._link is not None and publisher._link.rounds > 6, what="attempts")
     turns = count_turns(publisher, 1.2)
-    assert turns <= 8, "a busy loop"
+    with prompt():
+        assert turns <= 8, "a busy loop"
     assert feed.asked == 0
 
 
@@ -357,7 +367,8 @@ def test_no_work_while_nothing_is_published(
 ) -> None:
     with StockXSub(where):
         wait_until(lambda: is_up(feed), what="up")
-        assert count_turns(publisher, 1.2) <= 8, "a busy loop"
+        with prompt():
+            assert count_turns(publisher, 1.2) <= 8, "a busy loop"
 
 
 def count_turns(publisher: Publisher, seconds: float) -> int:
@@ -399,7 +410,8 @@ def test_a_frozen_broker_blocks_nobody(spawn: Spawner) -> None:
         assert link.queued < 400_000
         assert not desk.feed.empty()
         turns = count_turns(desk.publisher, 0.5)
-        assert turns < 10
+        with prompt():
+            assert turns < 10
         broker.child.thaw()
         wait_until(desk.feed.empty, what="all is sent after it was thawed")
     print(f"the longest emit took {longest * 1000:.2f} ms")
@@ -418,7 +430,8 @@ def test_a_broker_that_is_killed(spawn: Spawner) -> None:
             broker = start_broker(spawn, "--base-port", port)
             began = clock()
             desk.connect()
-            assert clock() - began < 3.0
+            with prompt():
+                assert clock() - began < 3.0
     assert desk.reader.events == ["up", "down"] * 2 + ["up"]
     broker.stop()
 
@@ -451,7 +464,7 @@ def test_emit_once_and_exit(where: Endpoints, spawn: Spawner) -> None:
                 spawn(EMIT_ONCE, where.rocBroker, lot * 5 + number, env=CHILD)
                 for number in range(5)
             ]
-            came |= {broker.receive(10)[1] for _ in children}
+            came |= {broker.receive()[1] for _ in children}
             assert [child.wait() for child in children] == [0] * 5
     assert came == {b"%d" % number for number in range(100)}
 
@@ -475,7 +488,8 @@ def test_exit_where_nobody_is_takes_no_second(where: Endpoints, spawn: Spawner) 
     """
     child = spawn(timed + EMIT_ONCE + "    ended = time.monotonic()", where.rocBroker, 1, env=CHILD)
     assert child.wait() == 0
-    assert float(child.stdout.split("took")[1]) < 0.5
+    with prompt():
+        assert float(child.stdout.split("took")[1]) < 0.5
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="SIGSTOP; run it on Linux or macOS")
@@ -484,7 +498,8 @@ def test_exit_is_bounded_when_the_broker_is_frozen(spawn: Spawner) -> None:
     broker.child.freeze()
     began = clock()
     assert spawn(EMIT_ONCE, broker.endpoints.rocBroker, 1, env=CHILD).wait() == 0
-    assert clock() - began < 8.0
+    with prompt():
+        assert clock() - began < 8.0
     broker.child.thaw()
     broker.stop()
 
@@ -505,7 +520,7 @@ LOGGING = """
             self.feed.put(b"record", record.getMessage().encode())
             self.publisher.wake()
         def close(self):
-            self.publisher.detach(self.feed, 1.0)
+            self.publisher.detach(self.feed, 10.0)
             super().close()
 
     import atexit
@@ -658,7 +673,7 @@ def test_children_of_multiprocessing_deliver(where: Endpoints, spawn: Spawner, m
         pytest.skip(f"there is no {method} here; run it on Linux")
     with StockXSub(where) as broker:
         parent = spawn(MULTIPROCESSING, where.rocBroker, method, env=CHILD)
-        assert parent.wait(30) == 0
+        assert parent.wait() == 0
         came = [broker.receive() for _ in range(7)]
     assert sorted(came) == [[b"child", b"%d" % n] for n in range(6)] + [[b"parent", b"end"]]
 
@@ -680,7 +695,7 @@ def test_inproc(feed: SimpleFeed) -> None:
             xsub.setsockopt(zmq.LINGER, 0)
             xsub.bind(where.generalXSUB)
             xsub.send(b"\1")
-            assert xsub.poll(5000)
+            assert xsub.poll(30_000)
             assert xsub.recv_multipart() == [b"early"] if number == 0 else [b"again"]
             xsub.close()
             wait_until(lambda: feed.events[-1] == "down", what="its end is noticed")

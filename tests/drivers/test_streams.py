@@ -18,6 +18,7 @@ import numpy as np
 import pytest
 
 from drivers.peers import DrivenLink, Peer, loopback_listener
+from promptness import prompt
 from runmacs.roc import Endpoints
 from runmacs.roc._drivers import dialing
 from runmacs.roc._drivers.clock import now as clock
@@ -153,7 +154,7 @@ def test_a_slow_reader_gets_all_in_order(driven: DrivenLink, peer: Peer) -> None
     assert not is_signalled(driven), "nothing to do while the peer does not read"
     reader = threading.Thread(target=peer.collect, args=(300,))
     reader.start()
-    driven.until(lambda: not reader.is_alive(), "all was read", 20)
+    driven.until(lambda: not reader.is_alive(), "all was read")
     assert [message[0] for message in peer.messages] == [b"%d" % n for n in range(300)]
     assert connection.queued == 0
     assert not is_signalled(driven), "and nothing after all has been sent"
@@ -278,8 +279,9 @@ def test_who_is_thrown_out_again_and_again_slows_down(
             driven.turn(0.01)
             if select.select([listener], (), (), 0)[0]:
                 break
-        listener.settimeout(5)
-    assert 3 <= count <= 10
+        listener.settimeout(30)
+    with prompt():
+        assert 3 <= count <= 10
 
 
 # ---- connecting
@@ -298,7 +300,8 @@ def test_refused_then_accepted() -> None:
         listener.listen(5)
         began = clock()
         driven.reach(listener)
-        assert clock() - began < 0.9
+        with prompt():
+            assert clock() - began < 0.9
         peer = driven.connect(listener)
         assert driven.changes == [True]
         peer.close()
@@ -339,7 +342,8 @@ def test_all_addresses_of_a_name_are_tried_one_after_the_other(
     began = clock()
     peer = driven.connect(listener)
     assert tried == places
-    assert clock() - began < Dialer.FIRST, "no pause in between"
+    with prompt():
+        assert clock() - began < Dialer.FIRST, "no pause in between"
     peer.close()
     driven.link.close()
 
@@ -367,7 +371,8 @@ def test_a_name_that_nobody_knows(monkeypatch: pytest.MonkeyPatch) -> None:
     for _ in range(50):
         driven.turn(0.01)
     assert driven.changes == []
-    assert 2 <= len(asked) <= 8, "asked again, and not in every turn"
+    with prompt():
+        assert 2 <= len(asked) <= 8, "asked again, and not in every turn"
     driven.link.close()
 
 
@@ -388,7 +393,7 @@ def test_a_slow_lookup_stops_nobody(
 
     def slow(host: Any, *args: Any, **options: Any) -> Any:
         if host == "far-away":
-            answered.wait(10)
+            answered.wait(60)
             host = "127.0.0.1"
         return real(host, *args, **options)
 
@@ -397,7 +402,8 @@ def test_a_slow_lookup_stops_nobody(
     began = time.monotonic()
     for _ in range(20):
         driven.turn(0.0)
-    assert time.monotonic() - began < 0.5
+    with prompt():
+        assert time.monotonic() - began < 0.5
     assert sum(thread.name == "roc-resolver" for thread in threading.enumerate()) == 1
     answered.set()
     driven.connect(listener).close()
@@ -428,7 +434,8 @@ def test_a_handshake_that_never_ends(driven: DrivenLink, listener: socket.socket
     silent = listener.accept()[0]
     began = clock()
     driven.until(lambda: select.select([listener], (), (), 0)[0], "the next attempt")
-    assert 1.9 < clock() - began < 3.5
+    with prompt():
+        assert 1.9 < clock() - began < 3.5
     assert driven.changes == []
     silent.close()
     driven.connect(listener).close()
@@ -461,7 +468,8 @@ def test_something_else_listens_there(
             other.close()
             count += 1
     assert driven.changes == []
-    assert 2 <= count <= 6, "tried again, and not as fast as it can"
+    with prompt():
+        assert 2 <= count <= 6, "tried again, and not as fast as it can"
 
 
 @pytest.mark.skipif(not hasattr(socket, "AF_UNIX"), reason="no ipc here; run it on Linux or macOS")
@@ -499,8 +507,8 @@ def test_goodbye_waits_until_the_peer_has_it_all(driven: DrivenLink, peer: Peer)
 
     reader = threading.Thread(target=read)
     reader.start()
-    driven.link.close(linger=1.0)
-    reader.join(5)
+    driven.link.close(linger=30.0)
+    reader.join(30)
     assert peer.messages == [[b"last", body]]
 
 
@@ -525,7 +533,8 @@ def test_goodbye_is_bounded(driven: DrivenLink, peer: Peer, habit: str) -> None:
     took = time.monotonic() - began
     over.set()
     talker.join()
-    assert 0.9 < took < 1.4
+    with prompt():
+        assert 0.9 < took < 1.4
 
 
 @pytest.mark.parametrize("linger", [1.0, 0.0])
@@ -576,7 +585,7 @@ def test_a_forked_child_neither_disturbs_the_connection_nor_keeps_it_open(
         os.close(stay)
         for number in range(20):
             peer.send(b"%d" % number)
-            driven.turn(5.0)
+            driven.turn(30.0)
             assert driven.messages.pop() == [b"%d" % number]
             driven.link.send([b"answer"])
             assert peer.receive() == [b"answer"]

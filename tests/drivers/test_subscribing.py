@@ -21,6 +21,7 @@ import zmq
 
 from drivers.newsroom import Desk, SimpleReader, StockXPub
 from processes import Spawner, start_broker
+from promptness import prompt
 from runmacs.roc import Endpoints, errors
 from runmacs.roc._drivers.clock import now as clock
 from runmacs.roc._drivers.subscribing import Subscription
@@ -93,9 +94,9 @@ def pump_until(
     what: str,
     pump: Pump = Subscription.pump,
 ) -> None:
-    end = clock() + 5.0
+    end = clock() + 30.0
     while not condition():
-        assert clock() < end, f"not within 5 s: {what}"
+        assert clock() < end, f"not within 30 s: {what}"
         pump(subscription, 0.1)
 
 
@@ -142,17 +143,19 @@ def test_timeouts(
     for timeout in (0.0, 0.2):
         began = clock()
         assert not pump(subscription, timeout)
-        assert timeout <= clock() - began < timeout + 0.3
+        with prompt():
+            assert timeout <= clock() - began < timeout + 0.3
     with StockXPub(where) as broker:
         connect(subscription, broker, pump)
         began = clock()
         assert not pump(subscription, 0.2)
-        assert 0.19 < clock() - began < 0.5
+        with prompt():
+            assert 0.19 < clock() - began < 0.5
         broker.send(b"a.")
-        assert pump(subscription, 5.0)
+        assert pump(subscription, 30.0)
         assert not pump(subscription, 0.0)
         reader.due = clock() + 0.1
-        assert pump(subscription, 5.0), "the reader was told something"
+        assert pump(subscription, 30.0), "the reader was told something"
         assert reader.ticks == 1
 
 
@@ -166,8 +169,9 @@ def test_a_flood_is_taken_in_portions(
         pumps = 0
         while reader.count < 20_000:
             began = clock()
-            assert pump(subscription, 5.0)
-            assert clock() - began < 1.0
+            assert pump(subscription, 30.0)
+            with prompt():
+                assert clock() - began < 1.0
             pumps += 1
         assert [int(message[1]) for message in reader.messages] == list(range(20_000))
         assert pumps > 2
@@ -210,7 +214,7 @@ def test_a_loop_runs_on_during_a_flood(where: Endpoints, reader: SimpleReader) -
                 broker.send(b"a.", b"x")
             counting = asyncio.create_task(count())
             while reader.count < 20_000:
-                await subscription.pump_soon(5.0)
+                await subscription.pump_soon(30.0)
             counting.cancel()
         subscription.close()
 
@@ -236,11 +240,12 @@ def test_how_much_can_be_read(nowhere: Endpoints) -> None:
             broker.send(b"status.system.foo.=", b'{"cpu": 0.3, "memory": 0.7}')
         began = time.perf_counter()
         while reader.count < 200_000:
-            assert subscription.pump(5.0)
+            assert subscription.pump(30.0)
         rate = 200_000 / (time.perf_counter() - began)
     subscription.close()
     print(f"{rate:.0f} messages/s")
-    assert rate > 30_000
+    with prompt():
+        assert rate > 30_000
 
 
 # ---- brokers that come and go
@@ -258,7 +263,8 @@ def test_a_broker_that_comes_later_and_goes_and_comes(
         with StockXPub(where) as broker:
             began = clock()
             connect(subscription, broker, pump)
-            assert clock() - began < 1.5
+            with prompt():
+                assert clock() - began < 1.5
             broker.send(b"a.", b"%d" % number)
             pump_until(subscription, has_come, "a message", pump)
         pump_until(subscription, lambda: reader.events[-1] == "down", "down", pump)
@@ -293,12 +299,14 @@ def test_no_work_while_nothing_comes(where: Endpoints, subscription: Subscriptio
 
     subscription._step = step  # type: ignore[method-assign]
     assert not subscription.pump(1.0)
-    assert steps < 15, "a busy loop while nobody is there"
+    with prompt():
+        assert steps < 15, "a busy loop while nobody is there"
     with StockXPub(where) as broker:
         connect(subscription, broker)
         steps = 0
         assert not subscription.pump(1.0)
-        assert steps < 5, "a busy loop"
+        with prompt():
+            assert steps < 5, "a busy loop"
     del subscription._step
 
 
@@ -332,7 +340,8 @@ def test_close_from_another_thread_ends_a_pump_at_once(
         began = clock()
         while not subscription.closed:
             assert not pump(subscription, 20.0) or not subscription.closed
-        assert clock() - began < 1.0
+        with prompt():
+            assert clock() - began < 1.0
         closer.join()
         assert subscription._gone
         with pytest.raises(errors.Closed, match="was closed"):
@@ -360,7 +369,7 @@ def test_threads_that_pump_and_close_at_random(where: Endpoints) -> None:
                 broker.send(b"x")
             subscription.close()
             for thread in threads:
-                thread.join(5)
+                thread.join(30)
                 assert not thread.is_alive()
             assert subscription._gone
             while broker.socket.poll(0):
@@ -418,7 +427,8 @@ def test_ctrl_c_works_at_once_and_harms_nothing(
             with pytest.raises(KeyboardInterrupt):  # noqa: PT012
                 timer.start()  # on a busy machine it may strike before this has returned
                 pump_for_ever(subscription)
-            assert clock() - began < 1.0
+            with prompt():
+                assert clock() - began < 1.0
             timer.join()
             broker.send(b"a.", b"%d" % number)
         pump_until(subscription, lambda: reader.count == 50, "all")
@@ -466,7 +476,8 @@ def test_close_in_a_signal_handler(where: Endpoints) -> None:
             began = clock()
             with pytest.raises(errors.Closed):
                 pump_for_ever(subscription)
-            assert clock() - began < 1.0
+            with prompt():
+                assert clock() - began < 1.0
         finally:
             signal.signal(signal.SIGALRM, previous)
         assert subscription._gone
@@ -492,7 +503,7 @@ def test_a_cancelled_task_leaves_it_usable(
                 await task
             broker.send(b"a.", b"%d" % number)
             while reader.count <= number:
-                await subscription.pump_soon(5.0)
+                await subscription.pump_soon(30.0)
 
     with StockXPub(where) as broker, asyncio.Runner(loop_factory=LOOPS[kind]) as runner:
         runner.run(work(broker))
@@ -508,7 +519,7 @@ def test_one_loop_after_another_and_threads_too(
 
             async def work(number: int = number) -> None:
                 while reader.count <= number:
-                    await subscription.pump_soon(5.0)
+                    await subscription.pump_soon(30.0)
 
             with asyncio.Runner(loop_factory=LOOPS[kind]) as runner:
                 runner.run(work())
@@ -520,7 +531,7 @@ def test_many_in_one_loop(where: Endpoints) -> None:
     async def read(reader: SimpleReader) -> None:
         subscription = Subscription(None, where, reader)
         while reader.count < 50:
-            await subscription.pump_soon(5.0)
+            await subscription.pump_soon(30.0)
         subscription.close()
 
     async def work(broker: StockXPub) -> None:

@@ -37,7 +37,7 @@ def run_demo(spawn: Spawner, program: Path, **env: str) -> Iterator[Child]:
     finally:
         if demo.returncode is None:
             demo.terminate()
-            demo.wait(20.0)
+            demo.wait()
 
 
 def is_listening(address: str) -> bool:
@@ -100,7 +100,7 @@ def test_an_interrupted_demo_stops_what_it_started(spawn: Spawner, number: signa
         assert len(children) == 2
         demo.send_signal(number)
 
-        assert demo.wait(10.0) == 130
+        assert demo.wait() == 130
 
     assert not any(child.is_running() for child in children)
     assert "Interrupted" in demo.stdout
@@ -113,7 +113,7 @@ def test_a_demo_whose_camera_is_broken_says_so_and_stops_the_rest(spawn: Spawner
     (copy / "server.py").write_text("raise SystemExit('no camera on the bus')\n")
 
     with run_demo(spawn, copy / "demo.py") as demo:
-        assert demo.wait(30.0) == 1
+        assert demo.wait() == 1
 
     assert "The demo failed: the camera's server ended unexpectedly" in demo.stdout
     assert "no camera on the bus" in demo.stdout
@@ -127,7 +127,7 @@ def test_a_demo_that_nobody_listens_to_stops_what_it_started(spawn: Spawner) -> 
     command = f"'{sys.executable}' '{EXAMPLES / 'vnir' / 'demo.py'}' | head -n 8"
     shell = spawn.command(["bash", "-o", "pipefail", "-c", command], name="shell")
 
-    assert shell.wait(30.0) == 1
+    assert shell.wait() == 1
     assert "Traceback" not in shell.stderr
     (address,) = re.findall(r"rocBroker=(\S+)", shell.stdout)
     assert not is_listening(address)
@@ -146,12 +146,12 @@ def test_the_camera_and_its_client(spawn: Spawner, broker: Endpoints) -> None:
     by_environment = spawn(
         EXAMPLES / "vnir" / "client.py", name="client", env={"ROC_BROKER": f"{host}:{port}"}
     )
-    assert by_environment.wait(20.0) == 0
+    assert by_environment.wait() == 0
     assert "frames per second: 10.0\n" in by_environment.stdout
     assert re.search(r"frame: \(640, 320\) uint16 mean \d+\.\d DN", by_environment.stdout)
 
     server.terminate()
-    assert server.wait(10.0) == 0
+    assert server.wait() == 0
     assert "shutter closed, cooler off" in server.stderr
 
 
@@ -163,7 +163,7 @@ def test_ctrl_c_at_the_server_closes_the_shutter(spawn: Spawner, broker: Endpoin
     wait_for_object(broker, "vnir")
     server.send_signal(signal.SIGINT)
 
-    assert server.wait(10.0) == 0
+    assert server.wait() == 0
     assert "shutter closed, cooler off" in server.stderr
     assert "Traceback" not in server.stderr
 
@@ -174,7 +174,7 @@ def test_psutil_shared_as_it_is(spawn: Spawner, broker: Endpoints) -> None:
     wait_for_object(broker, "host")
 
     client = spawn(EXAMPLES / "host" / "client.py", name="client", env=env)
-    assert client.wait(20.0) == 0
+    assert client.wait() == 0
 
     told = client.stdout
     assert re.search(rf"^processors: {os.cpu_count()}, busy: \d+\.\d %$", told, re.MULTILINE)
@@ -190,7 +190,7 @@ def test_of_psutil_only_what_it_offers_can_be_reached(spawn: Spawner, broker: En
     wait_for_object(broker, "host")
     from runmacs.roc import RocClient
 
-    with RocClient(broker) as client:
+    with RocClient(broker, timeout=20) as client:
         host = client["host"]
         assert host.boot_time() == pytest.approx(psutil.boot_time(), abs=2.0)
         assert host.STATUS_RUNNING == psutil.STATUS_RUNNING  # a constant
@@ -216,5 +216,5 @@ def call(proxy: object, name: str) -> object:
 def wait_for_object(broker: Endpoints, object_id: str) -> None:
     from runmacs.roc import RocClient
 
-    with RocClient(broker) as client:
+    with RocClient(broker, timeout=20) as client:
         client.wait_for(object_id, timeout=15)

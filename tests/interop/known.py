@@ -9,7 +9,7 @@ from interop.stock import dealer_client
 from waiting import wait_until
 
 
-def until_known(address: str, name: bytes, code: bytes = b"200", timeout: float = 10.0) -> None:
+def until_known(address: str, name: bytes, code: bytes = b"200", timeout: float = 30.0) -> None:
     """Wait until ``mmi.service`` answers ``code`` for this name."""
 
     def is_so() -> bool:

@@ -69,7 +69,7 @@ class Peer:
     def send(self, *frames: bytes) -> None:
         self.socket.send_multipart(frames)
 
-    def receive(self, timeout: float = 10.0) -> list[bytes]:
+    def receive(self, timeout: float = 30.0) -> list[bytes]:
         """The next message; TimeoutError when none comes in time."""
         if not self.socket.poll(max(0, round(timeout * 1000))):
             raise TimeoutError(f"no message within {timeout:g} s")
@@ -81,7 +81,7 @@ class Peer:
         delimiter = [] if self.kind == zmq.REQ else [b""]
         self.send(*delimiter, CLIENT, name, *body)
 
-    def reply(self, timeout: float = 10.0) -> tuple[bytes, Body]:
+    def reply(self, timeout: float = 30.0) -> tuple[bytes, Body]:
         """The next reply to a client: the name that answered, and the body."""
         frames = self.receive(timeout)
         if self.kind != zmq.REQ:
@@ -92,7 +92,7 @@ class Peer:
 
 
 def ask(
-    address: str, name: bytes, *body: bytes, kind: int = zmq.DEALER, timeout: float = 10.0
+    address: str, name: bytes, *body: bytes, kind: int = zmq.DEALER, timeout: float = 30.0
 ) -> Body:
     """One request from a stock client of its own (``kind``: REQ or DEALER); the reply's body."""
     with Peer(address, kind) as client:
@@ -102,12 +102,12 @@ def ask(
         return answer
 
 
-def req_client(address: str, name: bytes, *body: bytes, timeout: float = 10.0) -> Body:
+def req_client(address: str, name: bytes, *body: bytes, timeout: float = 30.0) -> Body:
     """A stock REQ client's one request."""
     return ask(address, name, *body, kind=zmq.REQ, timeout=timeout)
 
 
-def dealer_client(address: str, name: bytes, *body: bytes, timeout: float = 10.0) -> Body:
+def dealer_client(address: str, name: bytes, *body: bytes, timeout: float = 30.0) -> Body:
     """A stock DEALER client's one request."""
     return ask(address, name, *body, kind=zmq.DEALER, timeout=timeout)
 

@@ -12,6 +12,7 @@ import zmq
 from interop.known import until_known
 from interop.stock import HEARTBEAT, READY, WORKER, dealer_client
 from processes import Child
+from promptness import prompt
 from runmacs.roc import RocClient
 from runmacs.roc.errors import RocError
 from waiting import wait_until
@@ -25,7 +26,7 @@ def client(stock_broker: str, serve_lab: ServeLab) -> Iterator[RocClient]:
     """A client at a stock broker where a RocServer shares ``lab``."""
     serve_lab(stock_broker)
     until_known(stock_broker, b"lab")
-    with RocClient(stock_broker) as client:
+    with RocClient(stock_broker, timeout=20) as client:
         yield client
 
 
@@ -68,7 +69,7 @@ def test_arrays(client: RocClient) -> None:
 
 
 def test_two_clients_at_once(client: RocClient, stock_broker: str) -> None:
-    with RocClient(stock_broker) as other:
+    with RocClient(stock_broker, timeout=20) as other:
         client["lab"].gain = 3
         assert other["lab"].gain == 3
 
@@ -84,7 +85,7 @@ def test_unknown_object_is_a_timeout(client: RocClient) -> None:
 @pytest.mark.slow
 def test_call_longer_than_the_brokers_patience(client: RocClient) -> None:
     """In 9 s the broker sends neither of the two a single beat; nobody concludes a loss."""
-    assert client.proxy("lab", timeout=20).nap(9) == 9
+    assert client.proxy("lab", timeout=60).nap(9) == 9
     assert client["lab"].add(1, 2) == 3
 
 
@@ -113,11 +114,11 @@ def test_restarted_broker_is_rejoined(start_stock_broker: StartBroker, serve_lab
     stock, address = start_stock_broker()
     serve_lab(address)
     until_known(address, b"lab")
-    with RocClient(address) as client:
+    with RocClient(address, timeout=20) as client:
         client["lab"].gain = 9
         stock.kill()
         start_stock_broker(address)
-        wait_until(lambda: answers(client), 12)
+        wait_until(lambda: answers(client))
         assert client["lab"].gain == 9, "the server was restarted, too"
 
 
@@ -126,13 +127,14 @@ def test_frozen_broker_is_rejoined(start_stock_broker: StartBroker, serve_lab: S
     stock, address = start_stock_broker()
     serve_lab(address)
     until_known(address, b"lab")
-    with RocClient(address) as client:
-        assert answers(client)
+    with RocClient(address, timeout=20) as client:
+        with prompt():
+            assert answers(client)
         stock.freeze()
         with pytest.raises(TimeoutError):
             client.proxy("lab", timeout=9).add(1, 2)
         stock.thaw()
-        wait_until(lambda: answers(client), 12)
+        wait_until(lambda: answers(client))
 
 
 def test_broker_that_comes_late_is_joined(
@@ -141,10 +143,10 @@ def test_broker_that_comes_late_is_joined(
     stock, address = start_stock_broker()
     stock.kill()
     serve_lab(address)
-    with RocClient(address) as client:
+    with RocClient(address, timeout=20) as client:
         assert not answers(client)
         start_stock_broker(address)
-        wait_until(lambda: answers(client), 12)
+        wait_until(lambda: answers(client))
 
 
 @pytest.mark.slow
@@ -158,7 +160,8 @@ def test_silent_broker_is_given_three_beats(serve_lab: ServeLab) -> None:
         first, first_at = next_ready(router)
         second, second_at = next_ready(router)
     assert second != first, "registered again on the old connection"
-    assert 7.0 <= second_at - first_at <= 10.0
+    with prompt():
+        assert 7.0 <= second_at - first_at <= 10.0
 
 
 def next_ready(router: zmq.Socket[bytes]) -> tuple[bytes, float]:
@@ -175,5 +178,5 @@ def next_ready(router: zmq.Socket[bytes]) -> tuple[bytes, float]:
                 ready.append((sender, time.monotonic()))
         return bool(ready)
 
-    wait_until(is_ready, 20)
+    wait_until(is_ready)
     return ready[0]

@@ -15,6 +15,7 @@ import pytest
 import zmq
 
 from interop.stock import Peer, ask, dealer_client
+from promptness import prompt
 
 KINDS = pytest.mark.parametrize(
     "kind", [pytest.param(zmq.REQ, id="REQ"), pytest.param(zmq.DEALER, id="DEALER")]
@@ -151,7 +152,7 @@ def test_junk_for_an_unknown_object_is_never_answered(raw_broker: str) -> None:
 
 
 def test_call_of_an_unknown_object_is_answered_by_the_broker(lab: str) -> None:
-    answer = json.loads(dealer_client(lab, b"lob", call("add", 1, 2, id=9), timeout=2.0)[0])
+    answer = json.loads(dealer_client(lab, b"lob", call("add", 1, 2, id=9))[0])
     assert answer["id"] == 9
     assert answer["error"]["code"] == -32001
     assert answer["error"]["data"]["executed"] is False
@@ -163,8 +164,9 @@ def test_ping_on_the_control_lane_overtakes_a_long_call(lab: str) -> None:
         client.request(b"lab", call("nap", 1.5, id="nap"))
         client.request(b"lab!", call("rpc.ping", id="ping"))
         answers = [json.loads(client.reply()[1][0]) for _ in range(2)]
-    assert [answer["id"] for answer in answers] == ["ping", "nap"]
-    assert answers[1]["result"] == 1.5
+    with prompt():
+        assert [answer["id"] for answer in answers] == ["ping", "nap"]
+        assert answers[1]["result"] == 1.5
 
 
 def test_pipelined_calls_are_answered_in_order(lab: str) -> None:

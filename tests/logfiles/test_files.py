@@ -349,7 +349,7 @@ def test_following_across_files(tmp_path: Path) -> None:
     try:
         for n in range(2, 30):
             dump.write(n)
-        wait_until(lambda: len(found) >= 29, 10, "all were followed")
+        wait_until(lambda: len(found) >= 29, what="all were followed")
     finally:
         going[0] = False
         thread.join()

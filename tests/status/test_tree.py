@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from processes import BrokerProcess, Spawner, start_broker
+from promptness import prompt
 from runmacs.roc import Endpoints, RocServer, RocStatusUpdater, StatusTree, errors
 from waiting import wait_until
 
@@ -20,7 +21,7 @@ def test_reading(broker: Endpoints) -> None:
         assert not tree
         updater.emit("system.foo", {"cpu": 0.3, "list": [1, {"x": 2}]})
         updater.emit("system.frame", np.arange(4, dtype="u2"))
-        assert tree.wait_for("system.frame", timeout=5).dtype == np.dtype("u2")
+        assert tree.wait_for("system.frame", timeout=30).dtype == np.dtype("u2")
         assert tree["system.foo.cpu"] == 0.3
         assert tree["system.foo"] == {"cpu": 0.3, "list": [1, {"x": 2}]}
         assert tree[""]["system"]["foo"]["cpu"] == 0.3
@@ -41,17 +42,21 @@ def test_a_leaf_knows_its_age_source_and_description(broker: Endpoints) -> None:
         updater = RocStatusUpdater(broker, node="lab")
         updater.describe("t", unit="°C", description="outside", limits=(-40, 50))
         updater.emit("t", 21.5)
-        tree.wait_for("t", timeout=5)
+        tree.wait_for("t", timeout=30)
         wait_until(lambda: tree.leaf("t").unit)
         leaf = tree.leaf("t")
         assert leaf.value == 21.5
-        assert 0 <= leaf.age < 5
-        assert abs(leaf.time - (time.time() - leaf.age)) < 1
+        assert 0 <= leaf.age < 60
+        with prompt():
+            assert abs(leaf.time - (time.time() - leaf.age)) < 1
         assert leaf.source.startswith("lab@")
         assert (leaf.unit, leaf.description, leaf.limits) == ("°C", "outside", (-40, 50))
         assert not leaf.stale
         updater.close()
-        wait_until(lambda: tree.leaf("t").stale, 2, "its source has said goodbye")
+        closed = time.monotonic()
+        wait_until(lambda: tree.leaf("t").stale, what="its source has said goodbye")
+        with prompt():
+            assert time.monotonic() - closed < 2.0
         assert tree["t"] == 21.5
         assert set(tree.leaves("t")) == {"t"}
 
@@ -68,10 +73,13 @@ def test_a_killed_source_is_stale(broker: Endpoints, spawn: Spawner) -> None:
         broker.generalXSUB,
     )
     with StatusTree(broker) as tree:
-        tree.wait_for("a", timeout=5)
+        tree.wait_for("a", timeout=30)
         assert not tree.leaf("a").stale
         child.kill()
-        wait_until(lambda: tree.leaf("a").stale, 4, "it is stale")
+        killed = time.monotonic()
+        wait_until(lambda: tree.leaf("a").stale, what="it is stale")
+        with prompt():
+            assert time.monotonic() - killed < 4.0
     with StatusTree(broker) as late:
         assert late.leaf("a").stale, "who comes later knows it too"
 
@@ -90,7 +98,7 @@ def test_callbacks(broker: Endpoints, capfd: pytest.CaptureFixture[str]) -> None
             updater.emit("a", {"b": 1, "c": 2})
             updater.emit("x", 0)
             updater.remove("a.b")
-            wait_until(lambda: len(seen) >= 4, 5, "both were called")
+            wait_until(lambda: len(seen) >= 4, what="both were called")
         finally:
             threading.excepthook = hook
         assert seen == [RuntimeError, {"a": {"b": 1}}, RuntimeError, {}]
@@ -98,7 +106,7 @@ def test_callbacks(broker: Endpoints, capfd: pytest.CaptureFixture[str]) -> None
         cancel_failing()
         cancel()
         updater.emit("a.b", 3)
-        tree.wait_for("a.b", timeout=5)
+        tree.wait_for("a.b", timeout=30)
         assert len(seen) == 4
 
 
@@ -107,11 +115,11 @@ def test_waiting(broker: Endpoints) -> None:
         with pytest.raises(TimeoutError, match="it is not there"):
             tree.wait_for("a", timeout=0.05)
         updater.emit("a", 1)
-        assert tree.wait_for("a", timeout=5) == 1
+        assert tree.wait_for("a", timeout=30) == 1
         with pytest.raises(TimeoutError, match="it is 1"):
             tree.wait_for("a", lambda value: value == 2, timeout=0.05)
         threading.Timer(0.1, updater.emit, ("a", 2)).start()
-        assert tree.wait_for("a", lambda value: value == 2, timeout=5) == 2
+        assert tree.wait_for("a", lambda value: value == 2, timeout=30) == 2
 
 
 def test_presence_changes_within_a_second_of_a_death(broker: Endpoints, spawn: Spawner) -> None:
@@ -124,17 +132,20 @@ def test_presence_changes_within_a_second_of_a_death(broker: Endpoints, spawn: S
             """,
             broker.rocBroker,
         )
-        tree.wait_for("roc.objects.lab.stage.state", lambda state: state == "serving", timeout=10)
+        tree.wait_for("roc.objects.lab.stage.state", lambda state: state == "serving", timeout=30)
         assert tree["roc.objects.lab.stage.pid"] == child.pid
         child.kill()
-        tree.wait_for("roc.objects.lab.stage.state", lambda state: state == "absent", timeout=1)
+        killed = time.monotonic()
+        tree.wait_for("roc.objects.lab.stage.state", lambda state: state == "absent", timeout=30)
+        with prompt():
+            assert time.monotonic() - killed < 1.0
 
 
 def test_the_brokers_own_figures(broker: Endpoints) -> None:
     with StatusTree(broker, "roc.broker") as tree, RocServer(broker, "x", [1]):
-        tree.wait_for("roc.broker.objects", lambda number: number == 1, timeout=5)
+        tree.wait_for("roc.broker.objects", lambda number: number == 1, timeout=30)
         uptime = tree["roc.broker.uptime"]
-        tree.wait_for("roc.broker.uptime", lambda value: value > uptime, timeout=3)
+        tree.wait_for("roc.broker.uptime", lambda value: value > uptime, timeout=30)
 
 
 def test_over_a_restart_of_the_broker(broker_process: BrokerProcess, spawn: Spawner) -> None:
@@ -142,15 +153,15 @@ def test_over_a_restart_of_the_broker(broker_process: BrokerProcess, spawn: Spaw
     with RocStatusUpdater(where) as updater, StatusTree(where) as tree:
         changes: list[Any] = []
         updater.emit("a", {"b": 1})
-        tree.wait_for("a.b", timeout=5)
+        tree.wait_for("a.b", timeout=30)
         tree.on_change("", changes.append)
         broker_process.child.kill()
-        wait_until(lambda: not tree.connected, 5, "it knows that the broker is gone")
+        wait_until(lambda: not tree.connected, what="it knows that the broker is gone")
         assert tree["a.b"] == 1
         updater.emit("a.c", 2)
         again = start_broker(spawn, "--base-port", where.brokerBasePort)
-        tree.wait_for("a.c", timeout=5)
-        wait_until(lambda: tree.connected and "a.b" in tree, 5, "all is known again")
+        tree.wait_for("a.c", timeout=30)
+        wait_until(lambda: tree.connected and "a.b" in tree, what="all is known again")
         wait_until(lambda: not tree.leaf("a.b").stale)
         assert {"a": {"c": 2}} in changes
         again.stop()
@@ -164,14 +175,14 @@ def test_closed_and_dropped(broker: Endpoints) -> None:
         tree["a"]
     before = threading.active_count()
     StatusTree(broker)
-    wait_until(lambda: threading.active_count() <= before, 5, "its thread has ended")
+    wait_until(lambda: threading.active_count() <= before, what="its thread has ended")
 
 
 def test_closing_ends_a_wait(broker: Endpoints) -> None:
     tree = StatusTree(broker)
     threading.Timer(0.1, tree.close).start()
     with pytest.raises(errors.Closed):
-        tree.wait_for("never", timeout=10)
+        tree.wait_for("never", timeout=30)
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")

@@ -17,6 +17,7 @@ import pytest
 import zmq
 
 from processes import Spawner
+from promptness import prompt
 from runmacs.roc import (
     AsyncStatusUpdates,
     Endpoints,
@@ -37,24 +38,34 @@ def merged(*updates: dict[str, Any]) -> dict[str, Any]:
     return tree
 
 
-def _merge(tree: dict[str, Any], update: dict[str, Any]) -> None:
+def _merge(tree: dict[str, Any], update: dict[str, Any]) -> dict[str, Any]:
     for name, value in update.items():
         if isinstance(value, dict) and isinstance(tree.get(name), dict):
             _merge(tree[name], value)
         else:
             tree[name] = dict(value) if isinstance(value, dict) else value
+    return tree
 
 
 def read_until(updates: Iterator[dict[str, Any]], done: Callable[[Any], bool]) -> list[Any]:
-    """Items up to the one that is awaited; at most for 10 s."""
+    """Items up to the one that is awaited; at most for 30 s."""
     items = []
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 30
     for update in updates:
         items.append(update)
         if done(update):
             return items
-        assert time.monotonic() < deadline, f"not within 10 s; came: {items[-5:]}"
+        assert time.monotonic() < deadline, f"not within 30 s; came: {items[-5:]}"
     raise AssertionError("the iteration ended")
+
+
+def read_whole(
+    updates: Iterator[dict[str, Any]], is_whole: Callable[[dict[str, Any]], bool]
+) -> dict[str, Any]:
+    """What all items make together, once that is what is awaited."""
+    tree: dict[str, Any] = {}
+    read_until(updates, lambda update: is_whole(_merge(tree, update)))
+    return tree
 
 
 # --- the examples of every user ---------------------------------------------------------------
@@ -80,7 +91,7 @@ def test_every_spelling_of_an_address(broker: Endpoints) -> None:
     for destination in [*spellings, broker.generalXSUB]:
         for source in [*spellings, broker.generalXPUB]:
             with (
-                statusUpdateIterator(source, "a", timeout=5, snapshot=False) as updates,
+                statusUpdateIterator(source, "a", timeout=30, snapshot=False) as updates,
                 RocStatusUpdater(destination) as updater,
             ):
                 updater.emit("a", 1)
@@ -90,11 +101,11 @@ def test_every_spelling_of_an_address(broker: Endpoints) -> None:
 def test_positions_and_keywords(broker: Endpoints) -> None:
     with zmq.Context() as ctx:
         with RocStatusUpdater(destination=broker, ctx=ctx) as updater:
-            updates = statusUpdateIterator(source=broker, mask="a", ctx=ctx, timeout=2.0)
+            updates = statusUpdateIterator(source=broker, mask="a", ctx=ctx, timeout=30.0)
             updater.emit(sensorId="a", data=[1, {"b": 2}])
             assert next(updates) == {"a": [1, {"b": 2}]}
             updates.close()
-        assert next(statusUpdateIterator(broker, "a", None, 1.0)) == {"a": [1, {"b": 2}]}
+        assert next(statusUpdateIterator(broker, "a", None, 30.0)) == {"a": [1, {"b": 2}]}
         assert not ctx.closed
 
 
@@ -110,14 +121,14 @@ def test_every_transport(transport: str, tmp_path: Path) -> None:
     with zmq.Context() as ctx, Broker(where, ctx) as broker:
         with RocStatusUpdater(broker.endpoints, ctx) as early:
             early.emit("early.bird", {"worm": 1})
-            with statusUpdateIterator(broker.endpoints, "", ctx, 5.0) as updates:
+            with statusUpdateIterator(broker.endpoints, "", ctx, 30.0) as updates:
                 items = [] if broker.endpoints is None else [next(updates)]
                 for number in range(100):
                     early.emit("early.bird.worm", number)
                 items += read_until(updates, lambda u: u == {"early": {"bird": {"worm": 99}}})
         values = [item["early"]["bird"]["worm"] for item in items]
         assert values[1:] == list(range(100))
-        with statusUpdateIterator(broker.endpoints, "early.bird", ctx, 5.0) as late:
+        with statusUpdateIterator(broker.endpoints, "early.bird", ctx, 30.0) as late:
             assert next(late) == {"early": {"bird": {"worm": 99}}}
 
 
@@ -127,7 +138,7 @@ def test_every_transport(transport: str, tmp_path: Path) -> None:
 def test_masks(broker: Endpoints) -> None:
     masks: list[Any] = ["system.foo", ["system.foo", "x"], "", "system.foobar", "system.foo.cpu"]
     with RocStatusUpdater(broker) as updater:
-        followers = [statusUpdateIterator(broker, mask, timeout=5) for mask in masks]
+        followers = [statusUpdateIterator(broker, mask, timeout=30) for mask in masks]
         updater.emit("system.foo", {"cpu": 1, "mem": 2})
         updater.emit("system.foobar", 3)
         updater.emit("system", {"foo": {"cpu": 4}, "foobar": 5})
@@ -159,7 +170,7 @@ def test_masks(broker: Endpoints) -> None:
 def test_an_empty_subtree_has_no_first_item(broker: Endpoints) -> None:
     with RocStatusUpdater(broker) as updater:
         updater.emit("other", 1)
-        with statusUpdateIterator(broker, "other", timeout=5) as other:
+        with statusUpdateIterator(broker, "other", timeout=30) as other:
             assert next(other) == {"other": 1}
         with statusUpdateIterator(broker, "nothing", timeout=0.2) as updates:
             assert next(updates) == {}
@@ -168,12 +179,12 @@ def test_an_empty_subtree_has_no_first_item(broker: Endpoints) -> None:
 def test_without_a_snapshot_only_changes(broker: Endpoints) -> None:
     with RocStatusUpdater(broker) as updater:
         updater.emit("a", 1)
-        with statusUpdateIterator(broker, timeout=5) as first:
+        with statusUpdateIterator(broker, timeout=30) as first:
             assert next(first) == {"a": 1}
         with statusUpdateIterator(broker, timeout=0.2, snapshot=False) as updates:
             assert next(updates) == {}
             updater.emit("a", 2)
-            updates.timeout = 5
+            updates.timeout = 30
             assert next(updates) == {"a": 2}
 
 
@@ -185,7 +196,8 @@ def test_an_empty_update_after_each_timeout_with_the_broker_down(nowhere: Endpoi
         for _ in range(3):
             began = time.monotonic()
             assert next(updates) == {}
-            assert 0.15 < time.monotonic() - began < 2.0
+            with prompt():
+                assert 0.15 < time.monotonic() - began < 2.0
 
 
 def test_other_news_do_not_put_off_the_timeout(broker: Endpoints) -> None:
@@ -200,7 +212,7 @@ def test_closed_from_another_thread(broker: Endpoints) -> None:
     thread = threading.Thread(target=lambda: items.extend(updates))
     thread.start()
     updates.close()
-    thread.join(2)
+    thread.join(30)
     assert not thread.is_alive()
     assert items == []
     assert list(updates) == []
@@ -224,7 +236,7 @@ def test_ctrl_c_ends_a_wait_at_once(spawn: Spawner, broker: Endpoints) -> None:
     )
     child.wait_for("waits")
     child.send_signal(signal.SIGINT)
-    child.wait_for("goes on: {}", timeout=3)
+    child.wait_for("goes on: {}")
     assert "interrupted" in child.stdout
     assert child.wait() == 0
 
@@ -263,11 +275,9 @@ def test_the_asyncio_twin(broker: Endpoints, loop: str) -> None:
             await updates.__anext__()
         return items
 
-    with RocStatusUpdater(broker) as updater:
-        if loop == "uvloop":
-            items = pytest.importorskip("uvloop").run(main())
-        else:
-            items = asyncio.run(main())
+    uvloop = pytest.importorskip("uvloop") if loop == "uvloop" else None
+    with RocStatusUpdater(broker) as updater, prompt():  # each comes within half a second
+        items = uvloop.run(main()) if uvloop else asyncio.run(main())
         assert items == [{"a": 1}, {}, {"a": 2}]
 
 
@@ -279,7 +289,7 @@ def test_an_emit_before_the_broker_is_not_lost(nowhere: Endpoints) -> None:
         updater.emit("a", {"b": 1})
         updater.emit("a.c", 2)
         with Broker(nowhere):
-            with statusUpdateIterator(nowhere, timeout=5) as updates:
+            with statusUpdateIterator(nowhere, timeout=30) as updates:
                 items = read_until(updates, lambda u: "c" in u.get("a", {}))
             assert merged(*items) == {"a": {"b": 1, "c": 2}}
 
@@ -295,13 +305,15 @@ updater.emit('once.n' + sys.argv[2], int(sys.argv[2]))
 def test_a_process_that_emits_once_and_ends(spawn: Spawner, broker: Endpoints) -> None:
     for number in range(10):
         assert spawn(ONCE, broker.generalXSUB, str(number), name="").wait() == 0
-    with statusUpdateIterator(broker, "once", timeout=5) as updates:
-        assert next(updates) == {"once": {f"n{number}": number for number in range(10)}}
+    with statusUpdateIterator(broker, "once", timeout=30) as updates:
+        # The last may be under way yet when the tree is asked for.
+        whole = read_whole(updates, lambda tree: len(tree.get("once", {})) == 10)
+    assert whole == {"once": {f"n{number}": number for number in range(10)}}
 
 
 def test_many_threads_emit_at_once(broker: Endpoints) -> None:
     """In order per path, and nothing is missing in the end."""
-    with RocStatusUpdater(broker) as updater, statusUpdateIterator(broker, timeout=5) as updates:
+    with RocStatusUpdater(broker) as updater, statusUpdateIterator(broker, timeout=30) as updates:
 
         def emit(name: str) -> None:
             for number in range(500):
@@ -329,7 +341,7 @@ def test_a_full_queue_loses_only_what_was_superseded(nowhere: Endpoints) -> None
         for number in range(30_000):
             updater.emit("a", {"number": number})
         assert updater.superseded > 15_000
-        with Broker(nowhere), statusUpdateIterator(nowhere, timeout=5) as updates:
+        with Broker(nowhere), statusUpdateIterator(nowhere, timeout=30) as updates:
             items = read_until(updates, lambda u: u.get("a") == {"number": 29_999})
         assert merged(*items)["kept"] == "from the beginning"
 
@@ -339,9 +351,11 @@ def test_a_blocked_broker_never_blocks_emit(nowhere: Endpoints) -> None:
         began = time.monotonic()
         for number in range(1000):
             updater.emit("a", number)
-        assert time.monotonic() - began < 5
+        with prompt():
+            assert time.monotonic() - began < 5
         began = time.monotonic()
-    assert time.monotonic() - began < 2.5, "close waits no longer than it says"
+    with prompt():
+        assert time.monotonic() - began < 2.5, "close waits no longer than it says"
 
 
 def test_after_close(broker: Endpoints) -> None:
@@ -360,13 +374,13 @@ def test_bad_input_is_refused_at_the_sender(broker: Endpoints, path: str, data: 
     with RocStatusUpdater(broker) as updater:
         with pytest.raises(ValueError, match="nothing was sent"):
             updater.emit(path, data)
-        with statusUpdateIterator(broker, timeout=5) as updates:
+        with statusUpdateIterator(broker, timeout=30) as updates:
             updater.emit("fine", 1)
             assert next(updates) == {"fine": 1}
 
 
 def test_removing_and_describing(broker: Endpoints) -> None:
-    with RocStatusUpdater(broker) as updater, statusUpdateIterator(broker, timeout=5) as updates:
+    with RocStatusUpdater(broker) as updater, statusUpdateIterator(broker, timeout=30) as updates:
         updater.emit("a", {"b": 1, "c": 2})
         updater.describe("a.b", unit="K", description="how warm", limits=(None, 300))
         updater.remove("a.b")
@@ -406,8 +420,10 @@ def test_a_forked_child_is_a_source_of_its_own(spawn: Spawner, broker: Endpoints
         broker.generalXSUB,
     )
     assert child.wait() == 0
-    with statusUpdateIterator(broker, timeout=5) as updates:
-        tree = next(updates)
+    with statusUpdateIterator(broker, timeout=30) as updates:
+        tree = read_whole(
+            updates, lambda tree: len(tree.get("worker", {})) == 4 and tree.get("parent") == 2
+        )
     assert tree == {"parent": 2, "worker": {f"n{number}": number for number in range(4)}}
 
 
@@ -448,4 +464,4 @@ def test_a_dropped_one_leaves_nothing(broker: Endpoints) -> None:
     for number in range(5):
         RocStatusUpdater(broker).emit("a", number)
         statusUpdateIterator(broker, timeout=1)
-    wait_until(lambda: threading.active_count() <= before + 1, 5, "the threads have ended")
+    wait_until(lambda: threading.active_count() <= before + 1, what="the threads have ended")

@@ -14,12 +14,13 @@ from multiprocessing.synchronize import Event
 import pytest
 import zmq
 
+from promptness import prompt
 from runmacs.roc import Endpoints, RocClient, RocServer
 from runmacs.roc.errors import Closed, ConfigError
 from runmacs.roc.testing import LossyLink, run_broker
 from waiting import wait_until
 
-PATIENCE = 5.0
+PATIENCE = 30.0
 NOTHING = 0.2
 """Seconds after which what has not come is believed not to come."""
 
@@ -286,7 +287,8 @@ def test_delay_each_way(ends: Ends, link: LossyLink) -> None:
     assert time.monotonic() - began >= 0.2
     ends.far.sendall(b"pong")
     assert ends.near.recv(4) == b"pong"
-    assert 0.4 <= time.monotonic() - began < 2.0
+    with prompt():
+        assert 0.4 <= time.monotonic() - began < 2.0
 
 
 def test_what_is_sent_while_it_is_under_way_is_no_later(ends: Ends, link: LossyLink) -> None:
@@ -296,7 +298,8 @@ def test_what_is_sent_while_it_is_under_way_is_no_later(ends: Ends, link: LossyL
     for _ in range(20):
         ends.near.sendall(b"x" * 10_000)
     assert len(receive(ends.far, 200_000)) == 200_000
-    assert time.monotonic() - began < 1.5
+    with prompt():
+        assert time.monotonic() - began < 1.5
 
 
 def test_order_is_kept_when_the_delay_ends(ends: Ends, link: LossyLink) -> None:
@@ -346,7 +349,8 @@ def test_what_it_holds_is_bounded(ends: Ends, link: LossyLink, trouble: str) -> 
         ends.near.sendall(bytes(64 * 1024 * 1024))
     began = time.monotonic()
     link.close()
-    assert time.monotonic() - began < 1.0
+    with prompt():
+        assert time.monotonic() - began < 1.0
 
 
 def test_surplus_connections_are_reset(
@@ -402,7 +406,7 @@ def test_calls_over_a_link(transport: str) -> None:
         run_broker(transport=transport) as endpoints,
         LossyLink(endpoints) as link,
         RocServer(link.endpoints, "gains", [1, 2, 4]),
-        RocClient(link.endpoints) as client,
+        RocClient(link.endpoints, timeout=20) as client,
     ):
         assert client["gains"].index(4) == 2
         assert link.connections == 2

@@ -22,7 +22,7 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
         web, url = start_web(spawn, broker.endpoints.rocBroker)
         lab = Lab(spawn, broker, web, web, url, 0)
         lab.start_camera()
-        wait_until(lambda: _serves(lab), 20, "the camera is there, with status and log")
+        wait_until(lambda: _serves(lab), what="the camera is there, with status and log")
         yield lab
         web.terminate()
         assert web.wait() == 0
@@ -61,7 +61,7 @@ def page(browser: Any, lab: Lab) -> Iterator[Any]:
     page.on("pageerror", lambda error: complaints.append(str(error)))
     page.on("console", lambda told: complaints.append(told.text) if _is_ours(told) else None)
     page.on("request", lambda asked: _check_home(asked.url, "http://127.0.0.1:", complaints))
-    page.set_default_timeout(10_000)
+    page.set_default_timeout(30_000)
     yield page
     context.close()
     assert complaints == []

@@ -18,6 +18,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect
 from websockets.typing import Origin
 
+from promptness import prompt
 from runmacs.roc.errors import QueueFull
 from runmacs.roc.web.settings import Limits
 from waiting import wait_until
@@ -40,7 +41,7 @@ def test_calls_batches_and_notifications(lab: Lab) -> None:
     assert "ValueError" in second["error"]["data"]["traceback"]
     told = {"jsonrpc": "2.0", "method": "openShutter"}
     assert lab.ask("rpc/vnir", told).status == 204
-    wait_until(lambda: lab.call("rpc.get", "shutterOpen"), 5, "the shutter is open")
+    wait_until(lambda: lab.call("rpc.get", "shutterOpen"), what="the shutter is open")
     assert lab.ask("rpc/vnir", b"{").json["error"]["code"] == -32700
     assert lab.ask("rpc/nobody", request("x")).json["error"]["code"] == -32001
 
@@ -178,7 +179,8 @@ def test_bodies_and_requests_have_limits(lab: Lab) -> None:
 
 def test_two_hundred_requests_a_second_and_no_more(lab: Lab) -> None:
     # In a server of its own: the other tests have the same address.
-    child, url = start_web(lab.spawn, lab.broker.endpoints.rocBroker, name="limited")
+    name = f"limited{len(lab.spawn.children)}"
+    child, url = start_web(lab.spawn, lab.broker.endpoints.rocBroker, name=name)
     port, asked = printed_port(url), b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n"
     answered: Counter[int] = Counter()
     began = time.monotonic()
@@ -186,11 +188,12 @@ def test_two_hundred_requests_a_second_and_no_more(lab: Lab) -> None:
         while (took := time.monotonic() - began) < 4.0:
             plug.sendall(asked * 20)
             answered.update(_statuses(answers, 20))
-    assert answered[429] > 100, answered
     burst, rate = Limits().burst, Limits().requests
-    assert burst + 0.8 * rate * took < answered[200] <= burst + rate * (took + 0.5)
+    with prompt():
+        assert answered[429] > 100, answered
+        assert burst + 0.8 * rate * took < answered[200] <= burst + rate * (took + 0.5)
     limited = Lab(lab.spawn, lab.broker, lab.server, child, url)
-    wait_until(lambda: limited.ask("health").status == 200, 3, "after a moment it answers again")
+    wait_until(lambda: limited.ask("health").status == 200, what="after a moment it answers again")
     child.terminate()
     assert child.wait() == 0
 
@@ -215,14 +218,16 @@ def test_a_page_that_asks_too_often_is_told_and_then_sent_away(lab: Lab) -> None
         for _ in range(int(1.4 * Limits().burst)):
             page.send(asked)
         refused = f'"code":{QueueFull.code}'
-        assert any(refused in str(message) for message in iter(page.recv, None))
-        with suppress(ConnectionClosed):
-            for _ in range(int(2 * Limits().burst)):
-                page.send(asked)
-        with suppress(ConnectionClosed):
-            for _ in iter(page.recv, None):
+        with prompt():  # where it asks slowly it may go on, and nothing comes then
+            while refused not in str(page.recv(timeout=10)):
                 pass
-        assert page.close_code == 4429
+            with suppress(ConnectionClosed):
+                for _ in range(int(2 * Limits().burst)):
+                    page.send(asked)
+            with suppress(ConnectionClosed):
+                while True:
+                    page.recv(timeout=10)
+            assert page.close_code == 4429
 
 
 def test_readonly_shows_and_does_nothing(lab: Lab) -> None:
@@ -246,8 +251,9 @@ def test_readonly_shows_and_does_nothing(lab: Lab) -> None:
 def test_beyond_loopback_all_but_the_pages_files_needs_the_token(lab: Lab) -> None:
     broker = lab.broker.endpoints.rocBroker
     file = lab.spawn.directory / "token"
+    name = f"wide{len(lab.spawn.children)}"
     child, address = start_web(
-        lab.spawn, broker, "--bind", "0.0.0.0", "--token-file", file, name="wide"
+        lab.spawn, broker, "--bind", "0.0.0.0", "--token-file", file, name=name
     )
     token = file.read_text().strip()
     assert address.endswith(f"#token={token}")
@@ -268,7 +274,8 @@ def test_beyond_loopback_all_but_the_pages_files_needs_the_token(lab: Lab) -> No
             page.recv()
     for _ in range(25):
         wide.ask("objects", Authorization="Bearer wrong")
-    assert wide.ask("objects", **right).status == 429, "guessing is slowed down"
+    with prompt():
+        assert wide.ask("objects", **right).status == 429, "guessing is slowed down"
     child.terminate()
     child.wait()
 
@@ -282,7 +289,8 @@ def test_a_page_that_does_not_read_costs_nobody_else(lab: Lab) -> None:
             page.send(json.dumps(call))
         began = time.monotonic()
         assert lab.ask("health").status == 200
-        assert time.monotonic() - began < 2
+        with prompt():
+            assert time.monotonic() - began < 2
 
 
 def test_rocbroker_web_ends_with_its_broker(lab: Lab) -> None:
@@ -293,4 +301,4 @@ def test_rocbroker_web_ends_with_its_broker(lab: Lab) -> None:
     child = broker.child
     told = "it says where the page is, or why not"
     wait_until(lambda: "roc web" in child.stdout + child.stderr, 10, told)
-    broker.stop(5.0)
+    broker.stop()

@@ -50,7 +50,7 @@ def test_the_readme_leads_to_a_live_frame_its_temperature_and_its_log(
     readme = (ROOT / "README.md").read_text("utf-8")
     (address,) = re.findall(r"<http://127.0.0.1:8555/(\S+)>", readme)
     page = browser.new_page()
-    page.set_default_timeout(20_000)
+    page.set_default_timeout(30_000)
     page.goto(url + address)
     shutter = page.locator('[data-member="openShutter"]')
     frame = page.locator('[data-member="getFrame"]')

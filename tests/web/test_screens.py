@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from promptness import prompt
 from waiting import wait_until
 from weblab import Lab
 
@@ -41,7 +42,7 @@ def bad_day(lab: Lab) -> Lab:
     states = {"absent", "serving"}
     told = "the chiller is known to be gone"
     wait_until(lambda: {one["state"] for one in lab.ask("objects").json} == states, 10, told)
-    wait_until(lambda: lab.ask("overview.json").json["stale"], 20, "its status is stale")
+    wait_until(lambda: lab.ask("overview.json").json["stale"], what="its status is stale")
     return lab
 
 
@@ -65,7 +66,7 @@ def screen(browser: Any, bad_day: Lab, scheme: str, size: str) -> Iterator[Any]:
         viewport={"width": width, "height": height}, color_scheme=scheme, has_touch=size == "phone"
     )
     page = context.new_page()
-    page.set_default_timeout(10_000)
+    page.set_default_timeout(30_000)
     yield page
     context.close()
 
@@ -117,7 +118,8 @@ def arrange(screen: Any, name: str) -> None:
             for method in ("table", "wait"):
                 part = screen.locator(f'[data-member="{method}"]')
                 part.get_by_role("button", name="Call").click()
-            part.locator(".running").wait_for()
+            with prompt():  # for a second
+                part.locator(".running").wait_for(timeout=5000)
             part.evaluate("part => part.scrollIntoView({block: 'end'})")
 
 
