@@ -33,7 +33,7 @@ from .core.call import Call
 from .core.outcome import result_of
 from .endpoints import Endpoints
 from .proxy import ASKED_BY_TOOLS, NOWHERE
-from .spelling import Spelled, Spot, spelled
+from .spelling import Spot, spelled
 from .wire import mdp
 from .wire.values import Member
 
@@ -187,8 +187,8 @@ class AsyncRocClient:
         """
         return AsyncBatch(self, self._caller, _checked(timeout), self._finish)
 
-    def _finish(self, said: Spelled, call: Call) -> Any:
-        return finished(said, call, self._object_of)
+    def _finish(self, call: Call) -> Any:
+        return finished(call, self._object_of)
 
     def _object_of(self, call: Call, path: str) -> AsyncMember:
         """What stands for a result that is an object; it has the timeout of the call."""

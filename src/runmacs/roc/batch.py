@@ -12,7 +12,6 @@ Rules:
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Protocol
@@ -50,7 +49,8 @@ class _Part:
     """The calls of one object."""
 
     def __init__(self) -> None:
-        self.calls: list[tuple[Call, Any]] = []
+        self.calls: list[Call] = []
+        self.futures: list[Any] = []
         self.buffers: list[Buffer] = []
         self.size = 0
         self.timeout = 0.0
@@ -64,7 +64,7 @@ class _Collected:
         client: Any,
         caller: Promising,
         timeout: float | None,
-        finish: Callable[[Spelled, Call], Any],
+        finish: Callable[[Call], Any],
     ) -> None:
         self._client = client
         self._caller = caller
@@ -87,9 +87,10 @@ class _Collected:
             part = self._parts[spot.object_id] = _Part()
         call = _encoded(said, part)
         call.one_way = one_way
-        future = self._caller.promise(call, functools.partial(self._finish, said))
+        future = self._caller.promise(call, self._finish)
         call.state = COLLECTED
-        part.calls.append((call, future))
+        part.calls.append(call)
+        part.futures.append(future)
         own = self._client.timeout if spot.timeout is None else spot.timeout
         part.timeout = max(part.timeout, own)
         return future
@@ -103,10 +104,11 @@ class _Collected:
         self._state = "over"
         for object_id, part in self._parts.items():
             if failed:
-                for _, future in part.calls:
+                for future in part.futures:
                     future.cancel()
                 continue
-            calls = [call for call, future in part.calls if not future.cancelled()]
+            both = zip(part.calls, part.futures, strict=True)
+            calls = [call for call, future in both if not future.cancelled()]
             if calls:
                 message = Message(object_id, calls, part.buffers)
                 timeout = part.timeout if self._timeout is None else self._timeout
@@ -197,4 +199,6 @@ def _encoded(said: Spelled, part: _Part) -> Call:
             " block ends with this error. Make several batches."
         )
     part.size += size
-    return Call(object_id, said.method, params, (), said.member)
+    call = Call(object_id, said.method, params, (), said.member)
+    call.reads = said.reads
+    return call

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import os
 import time
 import uuid
@@ -191,7 +190,7 @@ class RocClient:
         """
         said = spelled(self, function, args, kwargs)
         call, timeout = self._encoded(said)
-        return self._caller.begin(call, timeout, functools.partial(self._finish, said))
+        return self._caller.begin(call, timeout, self._finish)
 
     def notify(self, function: Any, /, *args: Any, **kwargs: Any) -> None:
         """Make a one-way call: nobody waits for its end, and there is no answer.
@@ -245,10 +244,11 @@ class RocClient:
         """A call, ready to be made, and its timeout."""
         spot = said.spot
         call = encoded_call(spot.object_id, said.method, said.args, said.kwargs, said.member)
+        call.reads = said.reads
         return call, self.timeout if spot.timeout is None else spot.timeout
 
-    def _finish(self, said: Spelled, call: Call) -> Any:
-        return finished(said, call, self._object_of)
+    def _finish(self, call: Call) -> Any:
+        return finished(call, self._object_of)
 
     def _object_of(self, call: Call, path: str) -> Proxy:
         """What stands for a result that is an object; it has the timeout of the call."""
@@ -401,11 +401,11 @@ def encoded_call(
     return Call(object_id, method, params, buffers, member)
 
 
-def finished(said: Spelled, call: Call, objects: Callable[[Call, str], Any]) -> Any:
+def finished(call: Call, objects: Callable[[Call, str], Any]) -> Any:
     """The result of a call that was spelled; raises what it failed with."""
     value = result_of(call, objects)
-    if said.reads is not None and isinstance(value, Member):
-        return said.reads._roc_member(said.member, value.kind)
+    if call.reads is not None and isinstance(value, Member):
+        return call.reads._roc_member(call.member, value.kind)
     return value
 
 

@@ -263,12 +263,13 @@ def _title(proxy: Proxy) -> str:
 class RemoteMethod:
     """A remote method: call it, or ask for its signature and docstring."""
 
-    __slots__ = ("_known", "_path")
+    __slots__ = ("_known", "_path", "_spot")
     __module__ = NOWHERE
 
     def __init__(self, known: Known, path: str) -> None:
         self._known = known
         self._path = path
+        self._spot: Spot | None = None
 
     @unsigned
     def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
@@ -284,8 +285,11 @@ class RemoteMethod:
             raise
 
     def _roc_spot(self) -> Spot:
-        known = self._known
-        return Spot(known.client, known.object_id, self._path, known.timeout)
+        spot = self._spot
+        if spot is None:
+            known = self._known
+            spot = self._spot = Spot(known.client, known.object_id, self._path, known.timeout)
+        return spot
 
     def __reduce__(self) -> tuple[Any, ...]:
         return unpickled, (_method_of, *reference(self._known, self._path))

@@ -45,6 +45,8 @@ class Call:
     waits = False
     one_way = False
     batch: Batch | None = None
+    reads: Any = None
+    """The proxy that an attribute is read of; it makes what stands for one that has members."""
 
     def __init__(
         self,

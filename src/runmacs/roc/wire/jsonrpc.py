@@ -69,7 +69,7 @@ BATCH_LIMIT = 1000
 Text: TypeAlias = bytes | bytearray | memoryview
 
 
-class Extension(msgspec.Struct, frozen=True, omit_defaults=True):
+class Extension(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """The member ``roc`` of a request."""
 
     call: str = ""
@@ -83,7 +83,7 @@ class Extension(msgspec.Struct, frozen=True, omit_defaults=True):
 _PLAIN = Extension()
 
 
-class Request(msgspec.Struct):
+class Request(msgspec.Struct, gc=False):
     """One sound request; ``id`` is UNSET for a notification."""
 
     jsonrpc: Literal["2.0"]
@@ -372,7 +372,7 @@ def _call_of(item: bytes) -> str | None:
         return None
 
 
-class ErrorObject(msgspec.Struct):
+class ErrorObject(msgspec.Struct, gc=False):
     """The member ``error`` of a response."""
 
     code: int
@@ -380,7 +380,7 @@ class ErrorObject(msgspec.Struct):
     data: Raw | UnsetType = UNSET
 
 
-class Response(msgspec.Struct):
+class Response(msgspec.Struct, gc=False):
     """One response: ``error`` or ``result`` is set."""
 
     jsonrpc: Literal["2.0"]
