@@ -18,7 +18,7 @@ def extensions() -> list[Extension]:
     """The extension, where it can be."""
     if os.name != "posix" or sysconfig.get_config_var("Py_GIL_DISABLED"):
         return []
-    parts = ("module", "frames", "outbox", "waiting")
+    parts = ("module", "frames", "outbox", "slice", "waiting")
     return [
         Extension(
             "runmacs.roc._native",

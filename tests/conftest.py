@@ -33,6 +33,10 @@ if TYPE_CHECKING:
     from runmacs.roc import RocClient
     from runmacs.roc.endpoints import Endpoints
 
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # A shell's background job inherits that, and would hand it on to each child.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
 NO_SKIP = os.environ.get("ROC_NO_SKIP", "") not in ("", "0")
 
 # No deadline for a single example: a busy two-core machine is not a bug. Where no skip is

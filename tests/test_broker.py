@@ -19,6 +19,7 @@ from promptness import prompt
 from runmacs.roc import Endpoints, RocClient, RocServer, errors
 from runmacs.roc._drivers import native
 from runmacs.roc.broker import Broker, Limits
+from slices import OWN, SHORT, slice_of
 from waiting import wait_until
 
 
@@ -49,6 +50,23 @@ def test_is_bound_when_it_is_made() -> None:
                 pass
     finally:
         broker.stop()
+
+
+def test_the_thread_that_routes_steps_forward_until_it_is_stopped() -> None:
+    broker = Broker(Endpoints("127.0.0.1", 0))
+    over = threading.Event()
+
+    def run() -> None:
+        broker.run()
+        over.wait(30)
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    wait_until(lambda: slice_of(thread) == SHORT, what="the slice of the thread that routes")
+    broker.stop()
+    wait_until(lambda: slice_of(thread) == OWN, what="its own slice, as it was found")
+    over.set()
+    thread.join()
 
 
 def test_base_port_0_picks_three_consecutive_ones() -> None:

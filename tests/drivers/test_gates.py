@@ -15,6 +15,8 @@ import pytest
 
 from runmacs.roc._drivers import gates, native
 from runmacs.roc._drivers.gates import Gate, Poller, Signal, Waker
+from slices import OWN, SHORT, slice_of
+from waiting import wait_until
 
 
 @pytest.fixture
@@ -317,3 +319,24 @@ def test_waker_ends_a_wait_from_another_thread(how: str, monkeypatch: pytest.Mon
     assert gate.wait(0) == []
     waker.close()
     waker.wake()
+
+
+def test_who_is_awaited_sleeps_with_a_short_slice() -> None:
+    waker = Waker()
+    gate = Gate(waker.fd)
+    woken, read = threading.Event(), threading.Event()
+
+    def sleep() -> None:
+        gate.wait(30)
+        woken.set()
+        read.wait(30)
+
+    sleeper = threading.Thread(target=sleep)
+    sleeper.start()
+    wait_until(lambda: slice_of(sleeper) == SHORT, what="the slice of who waits")
+    waker.wake()
+    woken.wait(30)
+    assert slice_of(sleeper) == OWN, "whatever it begins now, nothing can inherit"
+    read.set()
+    sleeper.join()
+    waker.close()

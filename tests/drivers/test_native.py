@@ -384,9 +384,9 @@ def test_a_wait_lets_other_threads_run() -> None:
     for moment in (0.0, 0.1):
         before = turns
         began = time.monotonic()
-        waited = wait((ours.fileno(),), 0.2, moment)
+        waited = wait((ours.fileno(),), 0.2, moment, True)
         if waited is None:  # the other thread is in a hurry
-            waited = wait((ours.fileno(),), 0.2, 0.0)
+            waited = wait((ours.fileno(),), 0.2, 0.0, True)
         assert waited == []
         with prompt():
             assert 0.19 < time.monotonic() - began < 5
@@ -395,10 +395,10 @@ def test_a_wait_lets_other_threads_run() -> None:
     over.set()
     turning.join()
     theirs.send(b"1")
-    assert wait((ours.fileno(), theirs.fileno()), 5.0, 0.001) == [ours.fileno()]
+    assert wait((ours.fileno(), theirs.fileno()), 5.0, 0.001, False) == [ours.fileno()]
     ours.close()
     theirs.close()
-    assert wait((ours.fileno() + 100_000,), 5.0, 0.0) == [100_000 - 1], "a bad one is told"
+    assert wait((ours.fileno() + 100_000,), 5.0, 0.0, True) == [100_000 - 1], "a bad one is told"
 
 
 @needs_extension
@@ -413,7 +413,7 @@ def test_ctrl_c_ends_a_wait_at_once(moment: float) -> None:
     with pytest.raises(KeyboardInterrupt):  # noqa: PT012
         timer.start()  # on a busy machine it may strike before the wait begins
         # Where others want to run it looks no longer, and is asked to wait.
-        wait((ours.fileno(),), 30.0, moment) or wait((ours.fileno(),), 30.0, 0.0)
+        wait((ours.fileno(),), 30.0, moment, True) or wait((ours.fileno(),), 30.0, 0.0, True)
     with prompt():
         assert time.monotonic() - began < 5
     timer.join()

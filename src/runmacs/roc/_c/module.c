@@ -37,12 +37,21 @@ PyDoc_STRVAR(send_all_doc,
              "send_all($module, peers, messages, begin, limit, touched, /)\n--\n\n"
              "Queue messages from `begin` on; returns the number of the first that it cannot.");
 
-PyDoc_STRVAR(wait_doc, "wait($module, descriptors, timeout, moment, /)\n--\n\n"
+PyDoc_STRVAR(wait_doc, "wait($module, descriptors, timeout, moment, awaited, /)\n--\n\n"
                        "The descriptors that are ready, after at most so many seconds.");
+
+PyDoc_STRVAR(shorten_slice_doc,
+             "shorten_slice($module, /)\n--\n\n"
+             "Ask for a short slice for this thread; what it had, in ns, or 0 if that stays.");
+
+PyDoc_STRVAR(restore_slice_doc, "restore_slice($module, before, /)\n--\n\n"
+                                "Give back what `shorten_slice` has found.");
 
 static PyMethodDef module_methods[] = {
     {"send_all", (PyCFunction)(void (*)(void))roc_send_all, METH_FASTCALL, send_all_doc},
     {"wait", (PyCFunction)(void (*)(void))roc_wait, METH_FASTCALL, wait_doc},
+    {"shorten_slice", roc_shorten_slice, METH_NOARGS, shorten_slice_doc},
+    {"restore_slice", roc_restore_slice, METH_O, restore_slice_doc},
     {NULL, NULL, 0, NULL},
 };
 

@@ -8,7 +8,7 @@
 #include <stdint.h>
 
 /* Counted up with each change of what Python sees; `_drivers/native.py` wants the same. */
-#define ROC_INTERFACE 2
+#define ROC_INTERFACE 3
 
 #define ROC_MORE 1
 #define ROC_LONG 2
@@ -37,6 +37,12 @@ extern PyType_Spec roc_outbox_spec;
 
 PyObject *roc_send_all(PyObject *module, PyObject *const *args, Py_ssize_t count);
 PyObject *roc_wait(PyObject *module, PyObject *const *args, Py_ssize_t count);
+PyObject *roc_shorten_slice(PyObject *module, PyObject *args);
+PyObject *roc_restore_slice(PyObject *module, PyObject *before);
+
+/* A short slice for this thread; returns the one it had, in nanoseconds, or 0 if that stays. */
+uint64_t roc_shorten(void);
+void roc_restore(uint64_t before);
 
 /* The descriptor of a socket; -2 with an exception. -1 is a closed one's. */
 int roc_descriptor(roc_state *state, PyObject *sock);

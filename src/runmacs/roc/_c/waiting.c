@@ -7,6 +7,8 @@
  * - A signal ends neither the look nor the wait before Python's handlers have run, and they
  *   run at once; unless one raises, the rest of the time is waited.
  * - To look again and again is given up, with None, when others want to run.
+ * - A thread that is awaited sleeps with a short slice, and so goes first when it is woken up. It
+ *   has its own again before anything else runs in it: nothing can inherit the short one.
  */
 
 #include "native.h"
@@ -140,11 +142,12 @@ static int look_eagerly(Descriptors *them, double end, int *crowded)
 PyObject *roc_wait(PyObject *Py_UNUSED(module), PyObject *const *args, Py_ssize_t count)
 {
     Descriptors them;
-    if (count != 3) {
-        PyErr_SetString(PyExc_TypeError, "wait(descriptors, timeout, moment)");
+    if (count != 4) {
+        PyErr_SetString(PyExc_TypeError, "wait(descriptors, timeout, moment, awaited)");
         return NULL;
     }
     double timeout = PyFloat_AsDouble(args[1]), moment = PyFloat_AsDouble(args[2]);
+    int awaited = PyObject_IsTrue(args[3]);
     if (PyErr_Occurred() || parse_descriptors(args[0], &them) < 0)
         return NULL;
     if (!(timeout > 0)) {
@@ -158,9 +161,11 @@ PyObject *roc_wait(PyObject *Py_UNUSED(module), PyObject *const *args, Py_ssize_
     for (;;) {
         int found, error, crowded = 0;
         Py_BEGIN_ALLOW_THREADS
+        uint64_t slice = awaited && !eager ? roc_shorten() : 0;
         found = eager ? look_eagerly(&them, begun + moment, &crowded)
                       : look(&them, milliseconds(left));
         error = errno;
+        roc_restore(slice);
         Py_END_ALLOW_THREADS
         if (found > 0)
             return ready_ones(&them, found);

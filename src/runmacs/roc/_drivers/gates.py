@@ -140,6 +140,8 @@ class Gate:
     """Waits for any of a few descriptors, always the same. For one thread at a time.
 
     ``eager`` is for those who wait for an answer, and pay for it with looks; see `Eagerness`.
+    When they sleep nevertheless, they are woken up before those who compute, if the system
+    knows how.
     """
 
     def __init__(self, *descriptors: int, eager: bool = True) -> None:
@@ -161,7 +163,7 @@ class Gate:
 
     def _wait(self, timeout: float, moment: float) -> list[int] | None:
         if self._native is not None:
-            return self._native(self._descriptors, timeout, moment)
+            return self._native(self._descriptors, timeout, moment, self._eager is not None)
         return _look_eagerly(self._look, timeout, moment)
 
     def _look(self, timeout: float) -> list[int]:
@@ -276,7 +278,7 @@ class Poller:
 
     def _wait(self, timeout: float, moment: float) -> list[int] | None:
         if self._descriptor >= 0 and native.wait is not None:
-            return native.wait(self._descriptor, timeout, moment)
+            return native.wait(self._descriptor, timeout, moment, False)
         return _look_eagerly(self._look, timeout, moment)
 
     def look(self) -> list[int]:

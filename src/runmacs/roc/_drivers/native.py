@@ -18,9 +18,12 @@ from typing import TYPE_CHECKING
 from ..wire.handshake import Handshake
 from . import pure
 
-__all__ = ["BROKEN", "RUNS", "WHY_NOT", "Inbox", "Outbox", "load", "send_all", "wait"]
+__all__ = [
+    *("BROKEN", "RUNS", "WHY_NOT", "Inbox", "Outbox"),
+    *("load", "restore_slice", "send_all", "shorten_slice", "wait"),
+]
 
-_INTERFACE = 2
+_INTERFACE = 3
 """What this version expects of the extension; counted up together with its own number."""
 
 _NAME = "runmacs.roc._native"
@@ -53,7 +56,9 @@ RUNS = "Python" if _extension is None else "C"
 
 if TYPE_CHECKING or _extension is None:
     Inbox, Outbox, send_all = pure.Inbox, pure.Outbox, pure.send_all
-    wait: Callable[[tuple[int, ...] | int, float, float], list[int] | None] | None = None
+    shorten_slice, restore_slice = pure.shorten_slice, pure.restore_slice
+    wait: Callable[[tuple[int, ...] | int, float, float, bool], list[int] | None] | None = None
 else:
+    shorten_slice, restore_slice = _extension.shorten_slice, _extension.restore_slice
     Outbox, send_all, wait = _extension.Outbox, _extension.send_all, _extension.wait
     Inbox = type("Inbox", (Handshake, _extension.Frames), {"__doc__": pure.Inbox.__doc__})

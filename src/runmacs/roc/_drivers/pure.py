@@ -1,6 +1,7 @@
 """What the C extension does, in Python: the reference, and what runs where there is none.
 
 `Inbox` reads messages from a socket, `Outbox` sends them, `send_all` serves many outboxes.
+What Python cannot ask the system for, `shorten_slice`, is left undone.
 `native` takes these, or those of ``runmacs.roc._native``; the same tests run on both.
 
 Rules:
@@ -22,7 +23,7 @@ from ..wire.handshake import Decoder
 from ..wire.memory import Memory
 from ..wire.zmtp import Frame, Passage
 
-__all__ = ["Inbox", "Outbox", "send_all"]
+__all__ = ["Inbox", "Outbox", "restore_slice", "send_all", "shorten_slice"]
 
 _LARGE_CHUNK = 1024 * 1024
 _PARTS = 64
@@ -188,3 +189,14 @@ def send_all(
             touched.append(peer)
         outbox.put(frames[1:])
     return max(begin, len(messages))
+
+
+def shorten_slice() -> int:
+    """Ask for a short slice of the processor for this thread; what it had, in nanoseconds, or
+    0 if that stays.
+    """
+    return 0
+
+
+def restore_slice(before: int) -> None:
+    """Give back what `shorten_slice` has found."""

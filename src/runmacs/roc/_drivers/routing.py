@@ -4,6 +4,7 @@
   answers to one peer leave together, so that one wake-up serves many.
 * After the calls of each turn comes a bounded portion of publications, which ends as soon as
   there are calls again; see `news`.
+* All wait for this thread, so it steps forward.
 * What the broker is asked itself (``roc.broker``) is served here, between two messages.
 """
 
@@ -35,6 +36,7 @@ from .gates import Poller, Waker
 from .hosting import see_off
 from .news import News
 from .sockets import context
+from .standing import step_forward
 
 __all__ = ["Routing"]
 
@@ -143,6 +145,10 @@ class Routing:
         """Route until `stop`; then tell everybody, and close. Once only."""
         if not self._claim():
             return
+        with step_forward():
+            self._run()
+
+    def _run(self) -> None:
         self._poller.add(self._waker.fd)
         ready: list[int] = []
         try:
