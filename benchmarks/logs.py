@@ -8,7 +8,8 @@
 * *storm*: four processes log as fast as they can or are asked to, with `RocLogger` and with
   `QueueHandler` and a listener that writes a file each: the time of single `log.info`.
 * *calls*: the time of calls through the broker, quiet, while the log takes so much of the
-  processors that 30 % stay idle (or at a rate that is asked for), and while other processes
+  processors that 30 % stay idle (or at a rate that is asked for), while as many records go into
+  files with the standard library, and while other processes
   take as much without logging: nobody else's program can be kept off the processors.
 """
 
@@ -315,7 +316,9 @@ LEAST = 2000.0
 
 
 def calls(rate: float, seconds: float, rounds: int = 5) -> None:
-    """Rounds of quiet, of a storm, and of processes that take as much and do not log."""
+    """Rounds of quiet, of a storm, of one that goes into files and does not come near ROC, and of
+    processes that take as much and do not log.
+    """
     with (
         tempfile.TemporaryDirectory() as name,
         broker(),
@@ -324,18 +327,22 @@ def calls(rate: float, seconds: float, rounds: int = 5) -> None:
         running("-m", "runmacs.roc.logdump", "--directory", str(Path(name) / "log")),
     ):
         calls_timed(client, 1.0)
-        found: dict[str, list[Round]] = {"quiet": [], "storm": [], "loops": []}
+        found: dict[str, list[Round]] = {name: [] for name in ("quiet", "storm", "files", "loops")}
         asked = rate or 20_000.0
         for at in range(rounds + 1):
             quiet = Round(client, seconds)
             with emitting("roc", asked / PROCESSES, seconds, Path(name)):
                 storm = Round(client, seconds)
+            with emitting("queue", asked / PROCESSES, seconds, Path(name)):
+                files = Round(client, seconds)
             share = (quiet.idle - storm.idle) / 100 * (os.cpu_count() or 1) / PROCESSES
             with emitting("loop", max(0.01, share), seconds, Path(name)):
                 loops = Round(client, seconds)
             if at:  # the first one warms up, and tells how much is needed
-                for what, one in (("quiet", quiet), ("storm", storm), ("loops", loops)):
-                    found[what].append(one)
+                for rounds_of, one in zip(
+                    found.values(), (quiet, storm, files, loops), strict=True
+                ):
+                    rounds_of.append(one)
             if not rate:
                 asked *= (quiet.idle - IDLE) / max(5.0, quiet.idle - storm.idle)
                 asked = max(LEAST, asked)
