@@ -507,16 +507,27 @@ def test_hundreds_of_interrupts_harm_no_future(bench: Bench, spawn: Spawner) -> 
 
 
 FORKING = """
-    import os, sys
+    import os, sys, threading
     from runmacs.roc import RocClient, errors
+
+    def hold(future):
+        with future._condition:
+            held.set()
+            over.wait(60)
 
     client = RocClient(sys.argv[1], timeout=10)
     begin, echo = client["vnir"].begin, client["vnir"].echo
+    ended = client.submit(echo, "ended")
+    assert ended.result() == "ended"
     running = client.submit(begin, 1, 0.5)
     waiting = [client.submit(echo, number) for number in range(50)]
+    held, over = threading.Event(), threading.Event()
+    threading.Thread(target=hold, args=[ended]).start()
+    held.wait(60)
     pid = os.fork()
     if not pid:
         try:
+            assert ended.result() == "ended", "though another thread had its lock"
             for future in (running, *waiting):
                 error = future.exception(10)
                 assert isinstance(error, errors.Closed), error
@@ -527,6 +538,7 @@ FORKING = """
             print("the child:", repr(error), file=sys.stderr, flush=True)
             os._exit(1)
         os._exit(0)
+    over.set()
     assert os.waitpid(pid, 0)[1] == 0
     assert running.result() == 1
     assert [future.result() for future in waiting] == list(range(50))

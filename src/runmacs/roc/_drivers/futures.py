@@ -192,7 +192,6 @@ class CallFuture(concurrent.futures.Future[Any]):
 
     def orphan(self) -> None:
         """In a forked child: its call is the parent's, and so is its result."""
-        self._condition = threading.Condition()
         self._caller = self._finish = None
         self._done_callbacks = []
         if not self.done():
@@ -464,6 +463,7 @@ class FutureCaller(Caller):
             self._background.waker.close()  # this end of it; the thread is the parent's
         open_calls = [*self.core.calls(), *self._held]
         futures = [call.waiter for call in open_calls] + list(self._ended)
+        threading.Condition.__init__(self.condition)  # another thread of the parent may hold it
         super().on_fork()
         for future in futures:
             if isinstance(future, CallFuture):
