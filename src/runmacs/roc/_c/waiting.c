@@ -147,8 +147,10 @@ PyObject *roc_wait(PyObject *Py_UNUSED(module), PyObject *const *args, Py_ssize_
         return NULL;
     }
     double timeout = PyFloat_AsDouble(args[1]), moment = PyFloat_AsDouble(args[2]);
+    if (PyErr_Occurred())
+        return NULL;
     int awaited = PyObject_IsTrue(args[3]);
-    if (PyErr_Occurred() || parse_descriptors(args[0], &them) < 0)
+    if (awaited < 0 || parse_descriptors(args[0], &them) < 0)
         return NULL;
     if (!(timeout > 0)) {
         int found = look(&them, 0);
