@@ -87,7 +87,7 @@ class Camera:
         self.hook = outside
         self.increment = functools.partial(lambda step, x: x + step, 3)
         self.error: object = None
-        self.library = types.SimpleNamespace()
+        self.toolbox = types.SimpleNamespace()
         self._gain = 1
         self._secret = "s"
         self.module = sys

@@ -44,7 +44,7 @@ OBJECT = Member("object")
         ("lens.focus", OBJECT),
         ("objective", OBJECT),
         ("spare", OBJECT),
-        ("library", OBJECT),
+        ("toolbox", OBJECT),
         ("openShutter", METHOD),
         ("version", METHOD),
         ("family", METHOD),
