@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 from collections import Counter, deque
 
@@ -19,7 +20,7 @@ def waiting_call(
     client: str = "c1", number: int = 1, deadline: float = 10.0, text: bytes = b"", age: float = 0.0
 ) -> WaitingCall:
     text = text or request_text(number, call=f"{client}.{number}", ttl=10.0, at=50.0)
-    frames: list[Buffer] = [text, b"pixels"]
+    frames: tuple[Buffer, ...] = (text, b"pixels")
     body = parse_body(text)
     return WaitingCall(client.encode(), frames, body, 0.0, deadline, unread=age)
 
@@ -140,3 +141,12 @@ def test_the_size_counts_every_frame_and_what_keeping_it_costs() -> None:
     small, large = waiting_call(), waiting_call(text=request_text(1, params=["x" * 10_000]))
     assert large.size - small.size == pytest.approx(10_000, abs=100)
     assert small.size > 500
+
+
+def test_what_waits_is_nothing_that_the_garbage_collector_must_look_at() -> None:
+    batch = b"[" + b",".join(request_text(n, call=f"c1.{n}") for n in (1, 2)) + b"]"
+    queue = queue_of(*(waiting_call(number=n) for n in range(5)), waiting_call(text=batch))
+    gc.collect()  # a tuple is looked at once, and never again
+    for call in queue:
+        parts = (call, call.frames, call.body, call.body.items, *call.body.items, call.withdrawn)
+        assert not any(gc.is_tracked(part) for part in parts[:-1])

@@ -54,12 +54,12 @@ class Switchboard:
         if ttl is None:
             ttl = self._limits.unstated_patience
         ttl = min(ttl, self._limits.longest_wait)
-        return WaitingCall(client, frames, body, now, now + ttl - age, control, age)
+        return WaitingCall(client, tuple(frames), body, now, now + ttl - age, control, age)
 
     # ---- to a worker
 
     def hand_over(
-        self, worker: Worker, client: bytes, body: list[Buffer], out: list[Effect]
+        self, worker: Worker, client: bytes, body: Sequence[Buffer], out: list[Effect]
     ) -> None:
         """Give a call to a worker that has credit."""
         self._dispatched = number = self._dispatched + 1

@@ -5,12 +5,16 @@ Rules:
 * Every queue has a limit in calls and in bytes; over it a call is not taken.
 * A call that has waited longer than its time to live is never handed out.
 * What is withdrawn from a batch goes; the rest of the batch waits on.
+* Ten thousand calls may wait, so that none of what a call consists of is kept track of by
+  Python's garbage collector: to go through it all took 20 ms, for which nobody was served.
 """
 
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
+
+import msgspec
 
 from ..wire.jsonrpc import Body, Request, aged, without
 from ..wire.values import Buffer
@@ -18,34 +22,28 @@ from ..wire.values import Buffer
 __all__ = ["WaitingCall", "WaitingCalls"]
 
 _OVERHEAD = 1024
-"""Bytes of memory that a waiting call takes beside its frames: measured, 1.1 KB."""
+"""Bytes of memory that a waiting call takes beside its frames: measured, 0.9 KB."""
 
 
-class WaitingCall:
-    """One call, as it was read, and what its body says of its time."""
+class WaitingCall(msgspec.Struct, eq=False, gc=False):
+    """One call, as it was read, and what its body says of its time.
 
-    __slots__ = ("arrived", "body", "client", "control", "deadline", "frames", "size", "unread",
-                 "withdrawn")  # fmt: skip
+    ``unread`` is how long it may have waited before it was read; ``size`` are the bytes of
+    memory that it takes, about.
+    """
 
-    def __init__(
-        self,
-        client: bytes,
-        frames: Sequence[Buffer],
-        body: Body,
-        arrived: float,
-        deadline: float,
-        control: bool = False,
-        unread: float = 0.0,
-    ) -> None:
-        self.client = client
-        self.frames = frames
-        self.body = body
-        self.arrived = arrived
-        self.deadline = deadline
-        self.control = control
-        self.unread = unread
-        self.withdrawn: set[str] = set()
-        self.size = _OVERHEAD + sum(map(len, frames))
+    client: bytes
+    frames: tuple[Buffer, ...]
+    body: Body
+    arrived: float
+    deadline: float
+    control: bool = False
+    unread: float = 0.0
+    withdrawn: frozenset[str] = frozenset()
+    size: int = 0
+
+    def __post_init__(self) -> None:
+        self.size = _OVERHEAD + sum(map(len, self.frames))
 
     def asked(self, name: bytes) -> bytes:
         """What its caller asked for: the object of this name, or its control lane."""
@@ -65,25 +63,24 @@ class WaitingCall:
 
     def drop(self, call_id: str) -> bool:
         """Take one request out of its body; whether any is left."""
-        items = self.body.items
-        items[:] = [
-            item for item in items if not isinstance(item, Request) or item.roc.call != call_id
+        kept = [
+            item
+            for item in self.body.items
+            if not isinstance(item, Request) or item.roc.call != call_id
         ]
-        self.withdrawn.add(call_id)
-        return bool(items)
+        self.body = Body(tuple(kept), self.body.batch)
+        self.withdrawn |= {call_id}
+        return bool(kept)
 
-    def passed_on(self, now: float) -> list[Buffer]:
-        """Its frames, with the time it was held taken from its time to live.
-
-        ``unread``, how long it may have waited before it was read, goes with them.
-        """
+    def passed_on(self, now: float) -> tuple[Buffer, ...]:
+        """Its frames, with the time it was held taken from its time to live."""
         if self.withdrawn:
-            self.frames = [without(self.frames[0], self.withdrawn), *self.frames[1:]]
-            self.withdrawn = set()
+            self.frames = (without(self.frames[0], self.withdrawn), *self.frames[1:])
+            self.withdrawn = frozenset()
         held = now - self.arrived
         if (held < 1e-3 and not self.unread) or not self.body.sound:
-            return list(self.frames)
-        return [aged(self.frames[0], held, self.unread), *self.frames[1:]]
+            return self.frames
+        return (aged(self.frames[0], held, self.unread), *self.frames[1:])
 
 
 class _Line:

@@ -106,10 +106,10 @@ class Invalid(NamedTuple):
     reply_id: bytes = NULL
 
 
-class Body(NamedTuple):
+class Body(msgspec.Struct, frozen=True, gc=False):
     """What stands in the first body frame of a call."""
 
-    items: list[Request | Invalid]
+    items: tuple[Request | Invalid, ...]
     batch: bool
 
     @property
@@ -169,12 +169,12 @@ def parse_body(text: Text) -> Body:
     """The requests in a call's first body frame. Never raises."""
     text = bytes(text)
     if not _is_utf8(text):
-        return Body([Invalid(PARSE_ERROR, "Parse error: the text is not UTF-8")], False)
+        return Body((Invalid(PARSE_ERROR, "Parse error: the text is not UTF-8"),), False)
     try:
         request = _single.decode(text)
     except _NOT_TEXT as error:
         return _parse_unusual(text, error)
-    return Body([_checked(request)], False)
+    return Body((_checked(request),), False)
 
 
 def _is_utf8(text: bytes) -> bool:
@@ -193,11 +193,11 @@ def _parse_unusual(text: bytes, trouble: Exception) -> Body:
     try:
         _any_json.decode(text)
     except RecursionError:
-        return Body([Invalid(PARSE_ERROR, "Parse error: it is nested too deeply")], False)
+        return Body((Invalid(PARSE_ERROR, "Parse error: it is nested too deeply"),), False)
     except _NOT_TEXT as error:
-        return Body([Invalid(PARSE_ERROR, f"Parse error: {error}")], False)
+        return Body((Invalid(PARSE_ERROR, f"Parse error: {error}"),), False)
     if _BATCH.match(text) is None:
-        return Body([_invalid(text, trouble)], False)
+        return Body((_invalid(text, trouble),), False)
     return _parse_batch(text)
 
 
@@ -206,15 +206,15 @@ def _parse_batch(text: bytes) -> Body:
     with contextlib.suppress(*_NOT_TEXT):
         requests = _items(text, Request)
         if requests:
-            return Body([_checked(request) for request in requests], True)
+            return Body(tuple([_checked(request) for request in requests]), True)
     try:
         items = _items(text)
     except _NOT_TEXT:
         why = f"a batch of more than {BATCH_LIMIT} requests; send several"
-        return Body([Invalid(INVALID_REQUEST, f"Invalid Request: {why}")], False)
+        return Body((Invalid(INVALID_REQUEST, f"Invalid Request: {why}"),), False)
     if not items:
-        return Body([Invalid(INVALID_REQUEST, "Invalid Request: an empty batch")], False)
-    return Body([_parse_item(bytes(item)) for item in items], True)
+        return Body((Invalid(INVALID_REQUEST, "Invalid Request: an empty batch"),), False)
+    return Body(tuple([_parse_item(bytes(item)) for item in items]), True)
 
 
 def _parse_item(text: bytes) -> Request | Invalid:
