@@ -65,6 +65,13 @@ BARS = (
     _times("many calls as futures, against its batch", "pipelined", "", 1.2, "Pyro5 as it comes"),
     _times("many calls as futures, against its batch", "pipelined", "", 1.2, "Pyro5 direct"),
     _times("the broker alone", "alone", "", 0.55, "C broker"),
+    Bar(
+        "a call to another object, beside 9,000 that wait",
+        (("fair", "roc", "another object, beside 9,000, p50"),),
+        2.0,
+        ("fair", "roc", "another object, alone, p50"),
+        at_most=True,
+    ),
     _times("8 MiB arrays", "arrays", "8 MiB", 0.95, "C broker"),
     _times("8 MiB arrays", "arrays", "8 MiB", 0.8, "Zenoh routed"),
     Bar(
@@ -130,6 +137,8 @@ def _named(bar: Bar) -> str:
     if bar.than is None:
         return ""
     measure, subject, at = bar.than
+    if measure == "fair":
+        return "alone"
     return at.partition(":")[0] if measure == "growth" else subject
 
 

@@ -5,11 +5,12 @@ Rates are in things per second, and each load first does a little of it unmeasur
 
 from __future__ import annotations
 
+import functools
 import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from .peers.connection import Connection
+from .peers.connection import OBJECT, Connection
 
 __all__ = ["LOADS", "percentiles"]
 
@@ -55,10 +56,17 @@ def arrays(connection: Connection, seconds: float, size: int) -> float:
     return _rate(fetch, several * size, seconds) / 1e6
 
 
-def latency(connection: Connection, seconds: float, pause: float) -> dict[str, float]:
+def latency(
+    connection: Connection, seconds: float, pause: float, name: str = OBJECT
+) -> dict[str, float]:
     """Percentiles of single calls with pauses between them, in microseconds."""
-    echo, clock = connection.echo, time.perf_counter
-    connection.serial(_CHUNK)
+    clock = time.perf_counter
+    echo = connection.echo
+    if name == OBJECT:
+        connection.serial(_CHUNK)
+    else:
+        connection.serial_at([name], _CHUNK)
+        echo = functools.partial(connection.serial_at, [name])
     times = []
     end = clock() + seconds
     while (began := clock()) < end:
@@ -80,10 +88,19 @@ def frames(connection: Connection, seconds: float, size: int, rate: float, name:
     return count * size / 1e6 / (time.perf_counter() - began)
 
 
-LOADS: Mapping[str, Callable[..., Any]] = {
-    load.__name__: load
-    for load in (serial, pipelined, gathered, batch, attributes, objects, arrays, latency, frames)
-}
+def flow(connection: Connection, seconds: float, count: int) -> float:
+    """So many calls waiting all the time; it says so in a line as soon as they do."""
+    steps = connection.flow(count, _CHUNK)
+    next(steps)
+    print("they wait", flush=True)
+    try:
+        return _rate(lambda: next(steps), _CHUNK, seconds)
+    finally:
+        steps.close()
+
+
+_ALL = (serial, pipelined, gathered, batch, attributes, objects, arrays, latency, frames, flow)
+LOADS: Mapping[str, Callable[..., Any]] = {load.__name__: load for load in _ALL}
 
 
 def percentiles(times: list[float]) -> dict[str, float]:

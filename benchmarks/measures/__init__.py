@@ -14,8 +14,8 @@ __all__ = ["MEASURES", "load"]
 
 MEASURES = (
     "serial", "pipelined", "gathered", "batch", "attributes", "clients", "objects", "arrays",
-    "latency", "alone", "status", "logs", "logdisk", "startup", "memory", "copies", "budget",
-    "growth",
+    "latency", "fair", "alone", "status", "logs", "logdisk", "startup", "memory", "copies",
+    "budget", "growth",
 )  # fmt: skip
 """All of them, in the order of the report."""
 

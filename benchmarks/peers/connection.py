@@ -6,7 +6,7 @@ words, by the name of the method.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
 from functools import cache
 from typing import Any, ClassVar
 
@@ -57,6 +57,10 @@ class Connection:
     def pipelined(self, count: int) -> None:
         """Calls that are all under way at once."""
         raise self._cannot("pipelined")
+
+    def flow(self, count: int, step: int) -> Generator[None]:
+        """So many calls waiting all the time; takes the results of ``step`` of them at a time."""
+        raise self._cannot("flow")
 
     def gathered(self, count: int) -> None:
         """The same by `asyncio.gather`."""

@@ -9,6 +9,8 @@ import asyncio
 import re
 import sys
 import threading
+from collections import deque
+from collections.abc import Generator
 from typing import TYPE_CHECKING, Any
 
 from ..processes import House
@@ -80,6 +82,19 @@ class RocConnection(Connection):
             return
         for future in [submit(self.echo, number) for number in range(count)]:
             future.result()
+
+    def flow(self, count: int, step: int) -> Generator[None]:
+        submit, echo = self._client.submit, self.echo
+        waiting = deque(submit(echo, number) for number in range(count))
+        try:
+            while True:
+                for _ in range(step):
+                    waiting.popleft().result()
+                    waiting.append(submit(echo, 1))
+                yield
+        finally:
+            for future in waiting:
+                future.result()
 
     def batch(self, count: int) -> None:
         begin = getattr(self._client, "batch", None)

@@ -12,7 +12,10 @@ from runmacs.roc.core.worker import WorkerCore
 from runmacs.roc.wire import mdp
 from runmacs.roc.wire.mdp import CLIENT, EMPTY, WORKER, Properties
 
-PREFETCH = 16
+PREFETCH = 20
+MOST = 16
+"""Calls of one client that are handed out at a time; the rest is kept for others."""
+
 MANY = 5000
 Message = list[Any]
 
@@ -53,18 +56,59 @@ def answer(core: BrokerCore, handed_out: Message) -> list[Any]:
     return out
 
 
-def test_at_the_broker_the_other_clients_call_is_the_next_to_be_handed_out() -> None:
+def test_at_the_broker_the_other_clients_call_does_not_wait_at_all() -> None:
     core = broker_with(b"vnir")
     out: list[Any] = []
     for number in range(MANY):
         core.on_frames(request("many", number), 0.0, out)
-    assert len(out) == PREFETCH
+    assert len(out) == MOST
     core.on_frames(request("one", 0), 0.0, out)
-    assert len(out) == PREFETCH, "there is no credit left"
-    handed_out = []
-    for message in out[:2]:
-        handed_out += [each for each in answer(core, message) if each[2] == WORKER]
-    assert "one" in map(caller_of, handed_out)
+    assert len(out) == MOST + 1
+    assert caller_of(out[-1]) == "one"
+    core.check()
+
+
+def test_what_is_kept_goes_to_each_but_once() -> None:
+    core = broker_with(b"vnir")
+    out: list[Any] = []
+    for number in range(MANY):
+        core.on_frames(request("many", number), 0.0, out)
+    out.clear()
+    for number in range(2):
+        for client in ("b", "c", "d", "e", "f"):
+            core.on_frames(request(client, number), 0.0, out)
+    assert list(map(caller_of, out)) == ["b", "c", "d", "e"]
+    core.check()
+    for message in list(out):
+        out += answer(core, message)
+        core.check()
+    handed_out = [caller_of(each) for each in out[4:] if each[2] == WORKER]
+    assert handed_out == ["f", "b", "c", "d"], "in turn, and none of those that are many"
+
+
+def test_when_all_is_handed_out_the_next_is_who_waits_with_nothing_there() -> None:
+    core = broker_with(b"vnir")
+    out: list[Any] = []
+    for number in range(MANY):
+        core.on_frames(request("many", number), 0.0, out)
+    for client in ("b", "c", "d", "e", "late"):
+        core.on_frames(request(client, 0), 0.0, out)
+    assert len(out) == PREFETCH
+    (handed_out,) = (each for each in answer(core, out[0]) if each[2] == WORKER)
+    assert caller_of(handed_out) == "late"
+
+
+def test_a_crowd_that_waits_is_served_in_turn_by_all_of_the_credit() -> None:
+    core = broker_with(b"vnir")
+    out: list[Any] = []
+    crowd = [f"client{number:03}" for number in range(100)]
+    for client in crowd:
+        core.on_frames(request(client, 0), 0.0, out)
+    assert len(out) == PREFETCH
+    for message in out:  # it grows as they are answered
+        out += [each for each in answer(core, message) if each[2] == WORKER]
+        core.check()
+    assert list(map(caller_of, out)) == crowd
 
 
 def test_at_the_broker_another_object_does_not_wait_at_all() -> None:
@@ -121,4 +165,4 @@ def test_all_the_way_at_most_what_was_prefetched_comes_before() -> None:
                     core.on_frames(reply, 0.0, sent)
                     on_the_way += [message for message in sent if message[2] == WORKER]
                 done.clear()
-        assert len(executed) <= PREFETCH + 2, f"with a lag of {lag}"
+        assert len(executed) <= MOST + 2, f"with a lag of {lag}"

@@ -44,9 +44,13 @@ class Register:
         self.registry.check()
         return None if promoted is None else promoted.rid.decode()
 
-    def free(self) -> str | None:
-        worker = self.registry.service(b"vnir").free()
+    def free(self, client: bytes = b"c1") -> str | None:
+        worker = self.registry.service(b"vnir").free(client)
         return None if worker is None else worker.rid.decode()
+
+
+def token_of(client: bytes, number: int) -> bytes:
+    return client + number.to_bytes(8, "big")
 
 
 @pytest.mark.parametrize(("holder", "comer"), [*itertools.product(POLICIES, POLICIES)])
@@ -105,6 +109,35 @@ def test_most_credit_first_then_least_recently_used() -> None:
     assert register.free() is None
 
 
+@pytest.mark.parametrize(
+    ("prefetch", "most"), [(1, 1), (4, 4), (5, 4), (16, 13), (20, 16), (100, 96)]
+)
+def test_the_last_of_the_credit_is_for_those_who_have_nothing_there(
+    prefetch: int, most: int
+) -> None:
+    register = Register()
+    register.admit("a", "exclusive", prefetch)
+    worker = register.workers["a"]
+    handed = 0
+    while register.free(b"c1") == "a":
+        worker.hold(b"c1", token_of(b"c1", handed), b"{}")
+        handed += 1
+    register.registry.check()
+    assert handed == most
+    others = 0
+    while register.free(b"d%d" % others) == "a":
+        worker.hold(b"d%d" % others, token_of(b"d%d" % others, others), b"{}")
+        others += 1
+    register.registry.check()
+    assert (handed + others, worker.credit) == (prefetch, 0)
+    for number in range(others + 1):
+        assert register.free(b"c1") is None
+        assert worker.release(token_of(b"c1", number))
+    assert register.free(b"c1") == "a"
+    assert not worker.release(token_of(b"c1", 0)), "released once already"
+    register.registry.check()
+
+
 def test_who_has_stalled_is_not_free() -> None:
     register = Register()
     register.admit("a", "pool", 9)
@@ -151,7 +184,7 @@ def test_how_silence_is_judged(
     (register.admit if greeted else register.admit_stock)("w1")
     worker = register.workers["w1"]
     if holds_a_call:
-        worker.held_calls[b"token"] = b"{}"
+        worker.hold(b"c1", token_of(b"c1", 1), b"{}")
     for silence in (0.0, 1.4, 1.6, 7.4, 7.6, 9.9, 10.1, 1e6):
         assert worker.stalls(silence) == (stalled_after is not None and silence > stalled_after)
         lost = lost_after is not None and silence > lost_after

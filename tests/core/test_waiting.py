@@ -40,7 +40,7 @@ def queue_of(*calls: WaitingCall) -> WaitingCalls:
 def take_all(queue: WaitingCalls) -> list[WaitingCall]:
     taken = []
     while len(queue):
-        taken.append(queue.take())
+        taken.append(queue.take(next(iter(queue.clients))))
         queue.check()
     return taken
 
@@ -53,9 +53,16 @@ def test_clients_in_turn_and_each_in_order() -> None:
 
 def test_who_comes_later_has_its_turn_after_those_who_wait() -> None:
     queue = queue_of(waiting_call("a", 1), waiting_call("a", 2), waiting_call("b", 1))
-    assert names([queue.take()]) == ["a.1"]
+    assert names([queue.take(b"a")]) == ["a.1"]
     queue.add(waiting_call("c", 1))
     assert names(take_all(queue)) == ["b.1", "a.2", "c.1"]
+
+
+def test_one_of_those_who_wait_may_be_taken_out_of_turn() -> None:
+    queue = queue_of(waiting_call("a", 1), waiting_call("b", 1), waiting_call("b", 2))
+    assert list(queue.clients) == [b"a", b"b"]
+    assert names([queue.take(b"b")]) == ["b.1"]
+    assert names(take_all(queue)) == ["a.1", "b.2"]
 
 
 @given(st.lists(st.sampled_from("abcd"), max_size=40))

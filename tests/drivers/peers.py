@@ -189,8 +189,9 @@ class DrivenFront:
 
     def turn(self, timeout: float = 0.0, now: float | None = None) -> Sequence[int]:
         ready = self.poller.wait(timeout)
-        self.front.collect(ready, self.inbox)
-        self.front.flush()
+        for portion in self.front.collect(ready):
+            self.inbox += portion
+            self.front.flush()
         self.gone += self.front.tick(clock() if now is None else now)
         return ready
 

@@ -151,12 +151,11 @@ def test_no_descriptors_left(spawn: Spawner) -> None:
         print("port", port, flush=True)
         turns = 0
         while True:
-            inbox = []
-            front.collect(poller.wait(0.1), inbox)
             turns += 1
-            for rid, _, body in inbox:
-                front.send([rid, b"", body if body != b"turns" else b"%d" % turns])
-            front.flush()
+            for inbox in front.collect(poller.wait(0.1)):
+                for rid, _, body in inbox:
+                    front.send([rid, b"", body if body != b"turns" else b"%d" % turns])
+                front.flush()
             front.tick(now())
         """,
     )
@@ -308,8 +307,9 @@ def test_a_flood_delays_others_by_no_more_than_a_turn(driven: DrivenFront) -> No
             assert len(bodies) < 100, "what one peer may have in a turn is bounded"
     finally:
         over.set()
-        flooding.reset()
+        flooding.sock.shutdown(socket.SHUT_RDWR)  # closing alone would not wake who sends
         pouring.join()
+        flooding.sock.close()
     good.close()
 
 

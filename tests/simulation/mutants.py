@@ -122,8 +122,8 @@ def broker_hands_over_again(patch: pytest.MonkeyPatch) -> None:
         for token, text in worker.held_calls.items():
             call = self._switchboard.read_call(token[:-8], [text], now, 0.0)
             self._switchboard.put_back(worker.service, call)
-        worker.held_calls.clear()
-        worker.credit = worker.properties.prefetch
+        for token in list(worker.held_calls):
+            worker.release(token)
         _leave(self, worker, now, out, lost)
 
     _leave = Attendance.leave
@@ -244,8 +244,7 @@ def replies_release_no_credit(patch: pytest.MonkeyPatch) -> None:
         held = worker.held_calls.get(frames[4])
         _on_reply(self, worker, frames, *rest)
         if held is not None and frames[4][-1] % 4 == 0:
-            worker.held_calls[frames[4]] = held
-            worker.credit -= 1
+            worker.hold(frames[4][:-8], frames[4], held)
 
     _on_reply = BrokerCore._on_reply
     patch.setattr(BrokerCore, "_on_reply", on_reply)

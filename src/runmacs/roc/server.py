@@ -77,7 +77,7 @@ class RocServer:
         objectInstance: object,
         ctx: zmq.Context[Any] | None = None,
         *,
-        prefetch: int = 16,
+        prefetch: int = 20,
         policy: str | None = None,
         expose: str | Iterable[str] | None = None,
         hide: str | Iterable[str] | None = None,

@@ -1,6 +1,11 @@
 """The broker's side of calls: a ROUTER on plain sockets, and one of libzmq for inproc.
 
-Both are a *front*: `collect` takes what has come, `send` answers, `flush` ends a turn.
+Both are a *front*: `collect` takes what has come, `send` answers, `flush` lets it go.
+
+Rules:
+
+* Who sends little comes before who sends much: what one client pipelines, and its server's
+  answers, are taken in small portions, and what others sent leaves before each of them.
 """
 
 from __future__ import annotations
@@ -8,7 +13,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import socket
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any, Protocol
 
 import zmq
@@ -26,9 +31,12 @@ __all__ = ["Front", "StreamFront", "ZmqFront"]
 
 _CHUNK = 64 * 1024
 _READS = 8
-_READ = 8 * 1024
-_ENOUGH = 32
-"""Messages of one peer after which others have their turn: some 40 short calls are one read."""
+_READ = 2 * 1024
+_ENOUGH = 8
+"""Messages of one peer after which others have their turn: some ten short calls are one read."""
+
+_MANY = 4
+"""Messages in one go that make a peer a busy one, until it has fewer."""
 
 _DRAIN = 64
 _PEER_BYTES = 2 * MESSAGE_LIMIT
@@ -49,8 +57,8 @@ class Front(Protocol):
     def is_called(self, ready: Iterable[int]) -> bool:
         """Whether anything may have come, on one of these descriptors."""
 
-    def collect(self, ready: Iterable[int], inbox: list[list[Any]]) -> bool:
-        """Append what has come, routing ids in front; True if there may be more."""
+    def collect(self, ready: Iterable[int]) -> Iterator[list[list[Any]]]:
+        """What has come, routing ids in front, in portions: `flush` after each. One at least."""
 
     def send(self, frames: list[Any]) -> int:
         """Send a message to the peer named by its first frame; 0, or the error number."""
@@ -59,7 +67,7 @@ class Front(Protocol):
         """Send messages from one on, as far as that is simple; returns the next one's number."""
 
     def flush(self) -> bool:
-        """The turn ends: let everything go. True if something has come meanwhile."""
+        """Let everything go. True if something has come meanwhile."""
 
     def tick(self, now: float) -> list[bytes]:
         """Time has passed. Returns the routing ids of peers that went away since."""
@@ -94,14 +102,25 @@ class StreamFront(StreamHost):
         connections = self._connections
         return any(fd in connections for fd in ready)
 
-    def collect(self, ready: Iterable[int], inbox: list[list[Any]]) -> bool:
+    def collect(self, ready: Iterable[int]) -> Iterator[list[list[Any]]]:
+        inbox: list[list[Any]] = []
+        busy: list[Connection] = []
         for fd in ready:
             connection = self._connections.get(fd)
             if connection is not None:
-                self._read(connection, inbox)
+                if connection.busy:
+                    busy.append(connection)
+                else:
+                    self._read(connection, inbox)
             elif fd in self._listeners:
                 self._accept(self._listeners[fd])
-        return False
+        yield inbox
+        if busy:
+            inbox = []
+            for connection in busy:
+                if not connection.closed:
+                    self._read(connection, inbox)
+            yield inbox
 
     def _read(self, connection: Connection, inbox: list[list[Any]]) -> None:
         count = 0
@@ -113,6 +132,7 @@ class StreamFront(StreamHost):
             count += len(messages)
             if count >= _ENOUGH or not connection.inbox.more:
                 break
+        connection.busy = count >= _MANY
 
     def _connect(self, sock: socket.socket) -> Connection:
         return Connection(
@@ -194,13 +214,11 @@ class ZmqFront:
     def is_called(self, ready: Iterable[int]) -> bool:
         return has_message(self._router)
 
-    def collect(self, ready: Iterable[int], inbox: list[list[Any]]) -> bool:
-        for _ in range(_DRAIN):
-            frames = receive(self._router)
-            if frames is None:
-                return False
+    def collect(self, ready: Iterable[int]) -> Iterator[list[list[Any]]]:
+        inbox: list[list[Any]] = []
+        while len(inbox) < _DRAIN and (frames := receive(self._router)) is not None:
             inbox.append(frames)
-        return True
+        yield inbox
 
     def send(self, frames: list[Any]) -> int:
         try:

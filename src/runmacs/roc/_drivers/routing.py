@@ -1,6 +1,6 @@
 """Drives the broker: calls and publications, one thread.
 
-* The front carries calls to and from `core.broker`. All that has come is routed, and
+* The front carries calls to and from `core.broker`. A portion that has come is routed, and
   answers to one peer leave together, so that one wake-up serves many.
 * After the calls of each turn comes a bounded portion of publications, which ends as soon as
   there are calls again; see `news`.
@@ -202,14 +202,14 @@ class Routing:
 
     def _take_calls(self, ready: list[int]) -> bool:
         """Route what has come; True if there may be more."""
-        inbox: list[list[Any]] = []
-        more = self.front.collect(ready, inbox)
-        now = clock()
-        self._stood_still(self._still.waiting(now, 0.0))
-        if inbox:
-            self._called = now
-            now = self._route(inbox, now)
-        more |= self.front.flush()
+        more = False
+        for inbox in self.front.collect(ready):
+            now = clock()
+            self._stood_still(self._still.waiting(now, 0.0))
+            if inbox:
+                self._called = now
+                now = self._route(inbox, now)
+            more |= self.front.flush()
         if not more and self._still.age and self._still.drained(now):
             self.core.handle(Drained(), now)
         return self._tick(now) or more

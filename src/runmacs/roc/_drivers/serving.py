@@ -8,9 +8,10 @@ Who owns what:
   flow, and when a call outlasts that, reads and beats in the serving thread's stead until
   the call ends: heartbeats go on, ping and cancel are answered.
 * Socket and core are used with the lock only; methods run without it.
-* A reply may wait for the next one, so that several leave together, while what is called next
-  is a method that was quick the last time; and no longer than `_HOLD`, or for half of what the
-  broker hands out at a time. Until then the socket is not looked at either.
+* A reply may wait for the next one, so that several leave together, while its caller waits for
+  more, and what is called next is a method that was quick the last time; and no longer than
+  `_HOLD`, or for a third of what the broker hands out at a time. Until then the socket is not
+  looked at either.
 """
 
 from __future__ import annotations
@@ -173,7 +174,7 @@ class Serving:
             if frames is not None:
                 self._note_duration(task, now - begun)
                 self.core.finish(task, frames, out)
-                hold = self._may_hold(now)
+                hold = self._may_hold(task, now)
                 self._carry_out(out, hold)
                 if hold and not self.stopping and (following := self._take(now, out)) is not None:
                     return following, 0.0
@@ -193,15 +194,15 @@ class Serving:
                 self._quick.clear()
             self._quick[first.method] = seconds < _QUICK
 
-    def _may_hold(self, now: float) -> bool:
-        """Whether a reply may wait for the next one, which is begun without a look before."""
-        if not self._quick.get(self.core.next_method(), False):
+    def _may_hold(self, task: Task, now: float) -> bool:
+        """Whether its reply may wait for the next one, which is begun without a look before."""
+        if not self._quick.get(self.core.method_after(task), False):
             self._held = 0
             return False
         if not self._held:
             self._held_since = now
         self._held += 1
-        if 2 * self._held >= self.core.properties.prefetch or now - self._held_since > _HOLD:
+        if 3 * self._held >= self.core.properties.prefetch or now - self._held_since > _HOLD:
             self._held = 0
             return False
         return True

@@ -58,10 +58,11 @@ class Connection:
         rid: what stands in front of its messages: a routing id, for whoever has many
             connections.
         inbox, outbox: what comes, and what waits to be sent.
+        busy: for whoever reads to note that it brings much.
         closed: whether `close` was called.
     """
 
-    __slots__ = ("_shut", "_sock", "closed", "fd", "inbox", "outbox")
+    __slots__ = ("_shut", "_sock", "busy", "closed", "fd", "inbox", "outbox")
 
     def __init__(
         self,
@@ -76,6 +77,7 @@ class Connection:
         self.fd = sock.fileno()
         self.inbox = Inbox(limit, peers, memory, naming)
         self.outbox = Outbox(memory)
+        self.busy = False
         self.closed = False
         self._shut = False
         self.outbox.put_encoded(handshake.GREETING + handshake.ready(own_type))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import re
 import signal
 import sys
@@ -97,6 +98,7 @@ def main(
     click.echo(f"rocbroker ready {_addresses(broker.endpoints)}")
     sys.stdout.flush()
     shown = _reached(broker.endpoints) if web else None
+    gc.freeze()  # what is here stays: to look for garbage in it would only cost pauses
     with WebAside(shown), StderrLog(settings["log_level"].value):
         broker.run()
 

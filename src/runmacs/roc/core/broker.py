@@ -111,7 +111,7 @@ class BrokerCore:
         service = self._services.get(name)
         if service is not None and service.serving:
             if not self._age and not service.waiting.count:
-                worker = service.free()
+                worker = service.free(client)
                 if worker is not None:
                     self._switchboard.hand_over(worker, client, body, out)
                     return
@@ -171,8 +171,7 @@ class BrokerCore:
             return
         token = frames[4]
         service = worker.service
-        if worker.held_calls.pop(token, None) is not None:
-            worker.credit += 1
+        if worker.release(token):
             worker.served += 1
             service.served += 1
             self.counters.replies += 1
@@ -195,8 +194,7 @@ class BrokerCore:
         service = worker.service
         client, body = token[:-TOKEN_NUMBER], frames[6:]
         lane = worker.controls.pop(token, None)
-        if worker.held_calls.pop(token, None) is not None:
-            worker.credit += 1
+        if worker.release(token):
             call = self._switchboard.read_call(client, body, now, 0.0)
             self._switchboard.put_back(service, call)
         self._attendance.leave(worker, now, out, lost=True)
@@ -225,5 +223,5 @@ class BrokerCore:
         self.registry.check()
         self._switchboard.check()
         for worker in self._workers.values():
-            if worker.credit > 0 and not worker.stalled and worker.state == "serving":
-                assert not worker.service.waiting.count, "a call waits beside free credit"
+            if worker.state == "serving" and worker.service.waiting.count:
+                assert worker.service.next() is None, "a call waits beside free credit"

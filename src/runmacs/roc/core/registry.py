@@ -8,11 +8,14 @@ Rules:
 * Policy ``standby``: one serves, the others wait, in order of arrival.
 * Policy ``pool``: all serve; most credit first, then least recently used.
 * Servers of one id must agree on the policy; a stock worker has policy ``pool``.
-* Credit is the worker's prefetch less the calls it holds.
+* Credit is the worker's prefetch less the calls it holds. The last of it, a fifth and
+  four calls at most, is kept for clients of which the worker holds nothing: who pipelines thousands
+  of calls does not stand in the way of somebody's single one.
 """
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 from ..wire.jsonrpc import Text
@@ -24,6 +27,10 @@ __all__ = ["STOCK", "TOKEN_NUMBER", "Registry", "Service", "Worker"]
 
 TOKEN_NUMBER = 8
 """A token is the client's routing id and the dispatch number, in so many bytes."""
+
+_KEPT = 4
+_LOOKED_AT = 8
+"""Clients in turn among which one is looked for of which a worker holds nothing."""
 
 STOCK = Properties(prefetch=1, interval=2.5, policy="pool", language="")
 """What is assumed of a worker that says nothing of itself."""
@@ -39,6 +46,8 @@ class Worker:
         "greeted",
         "heard",
         "held_calls",
+        "held_of",
+        "kept",
         "properties",
         "rid",
         "served",
@@ -57,7 +66,9 @@ class Worker:
         self.greeted = properties is not None
         self.properties = properties or STOCK
         self.credit = self.properties.prefetch
+        self.kept = min(_KEPT, self.properties.prefetch // 5)
         self.held_calls: dict[bytes, Text] = {}
+        self.held_of: dict[bytes, int] = {}
         self.controls: dict[bytes, bytes] = {}
         self.state = "held"
         self.stalled = False
@@ -65,6 +76,29 @@ class Worker:
         self.since = self.heard = now
         self.used = 0
         self.served = 0
+
+    def takes(self, client: bytes) -> bool:
+        """Whether a call of this client may be handed to it."""
+        if self.stalled:
+            return False
+        return self.credit > self.kept or (self.credit > 0 and client not in self.held_of)
+
+    def hold(self, client: bytes, token: bytes, text: Text) -> None:
+        """A call is handed to it."""
+        self.held_calls[token] = text
+        self.held_of[client] = self.held_of.get(client, 0) + 1
+        self.credit -= 1
+
+    def release(self, token: bytes) -> bool:
+        """It holds this call no longer; False if it did not."""
+        if self.held_calls.pop(token, None) is None:
+            return False
+        client = token[:-TOKEN_NUMBER]
+        left = self.held_of.pop(client) - 1
+        if left:
+            self.held_of[client] = left
+        self.credit += 1
+        return True
 
     def silent_too_long(self, now: float) -> bool:
         """Whether its silence alone says that it is lost.
@@ -125,20 +159,29 @@ class Service:
             "servers": [worker.snapshot() for worker in self.workers],
         }
 
-    def free(self) -> Worker | None:
-        """The worker that should get the next call, None when all are busy."""
+    def free(self, client: bytes) -> Worker | None:
+        """The worker that should get the next call of this client, None when none may."""
         if len(self.serving) == 1:
             worker = self.serving[0]
-            return worker if worker.credit > 0 and not worker.stalled else None
+            return worker if worker.takes(client) else None
         best = None
         for worker in self.serving:
             if (
-                worker.credit > 0
-                and not worker.stalled
-                and (best is None or (worker.credit, best.used) > (best.credit, worker.used))
-            ):
+                best is None
+                or worker.credit > best.credit
+                or (worker.credit == best.credit and worker.used < best.used)
+            ) and worker.takes(client):
                 best = worker
         return best
+
+    def next(self) -> tuple[bytes, Worker] | None:
+        """The first in turn of the clients that wait, and who takes its call; None if that may
+        not be yet.
+        """
+        for client in itertools.islice(self.waiting.clients, _LOOKED_AT):
+            if (worker := self.free(client)) is not None:
+                return client, worker
+        return None
 
 
 class Registry:
@@ -261,6 +304,8 @@ class Registry:
             service.waiting.check()
         for worker in listed:
             assert worker.credit == worker.properties.prefetch - len(worker.held_calls)
+            assert sum(worker.held_of.values()) == len(worker.held_calls)
+            assert all(worker.held_of.values()), "no client of which nothing is held"
             assert worker.credit >= 0
             assert (worker.state == "serving") == (worker in worker.service.serving)
             assert worker.state == "serving" or not worker.held_calls

@@ -4,7 +4,7 @@ Rules:
 
 * A call that was handed to a worker is never handed to another one.
 * A worker knows a call by its token: the client's routing id and the dispatch number.
-* Calls wait in the queue of their object while nobody has credit. It has a limit in calls,
+* Calls wait in the queue of their object while nobody has credit for them. It has a limit in calls,
   all queues together have one in bytes; over it a call is refused.
 * A call whose time is over is not handed out: it expires.
 * The control lane goes beside queue and credit. Stock workers have none.
@@ -61,11 +61,10 @@ class Switchboard:
     def hand_over(
         self, worker: Worker, client: bytes, body: Sequence[Buffer], out: list[Effect]
     ) -> None:
-        """Give a call to a worker that has credit."""
+        """Give a call to a worker that takes it."""
         self._dispatched = number = self._dispatched + 1
         token = client + number.to_bytes(TOKEN_NUMBER, "big")
-        worker.held_calls[token] = body[0]
-        worker.credit -= 1
+        worker.hold(client, token, body[0])
         worker.used = number
         out.append([worker.rid, EMPTY, WORKER, mdp.REQUEST, token, EMPTY, *body])
 
@@ -91,18 +90,16 @@ class Switchboard:
     def dispatch(self, service: Service, now: float, out: list[Effect]) -> None:
         """Hand out what waits, as far as there is credit."""
         waiting = service.waiting
-        while waiting.count:
-            worker = service.free()
-            if worker is None:
-                return
-            call = waiting.take()
+        while waiting.count and (turn := service.next()) is not None:
+            client, worker = turn
+            call = waiting.take(client)
             self._waiting_bytes -= call.size
             if call.deadline <= now:
                 self._expire(service, call, out)
             elif call.control:
-                self.hand_control(worker, call.client, service.name + b"!", call.frames, out)
+                self.hand_control(worker, client, service.name + b"!", call.frames, out)
             else:
-                self.hand_over(worker, call.client, call.passed_on(now), out)
+                self.hand_over(worker, client, call.passed_on(now), out)
 
     # ---- into the queue
 

@@ -12,7 +12,7 @@ Rules:
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import msgspec
 
@@ -121,6 +121,11 @@ class WaitingCalls:
         for line in self._clients.values():
             yield from line.calls
 
+    @property
+    def clients(self) -> Iterable[bytes]:
+        """Those whose calls wait, in turn."""
+        return self._clients
+
     def add(self, call: WaitingCall) -> None:
         """Append a call to those of its client."""
         self._line(call).enter(call)
@@ -142,10 +147,9 @@ class WaitingCalls:
             line = self._clients[call.client] = _Line()
         return line
 
-    def take(self) -> WaitingCall:
-        """The oldest call of the client whose turn it is. The queue may not be empty."""
-        client, line = next(iter(self._clients.items()))
-        call = next(iter(line.calls))
+    def take(self, client: bytes) -> WaitingCall:
+        """The oldest call of one of the clients: it has had its turn."""
+        call = next(iter(self._clients[client].calls))
         self._clients.move_to_end(client)
         self.remove(call)
         return call

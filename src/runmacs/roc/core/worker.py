@@ -50,7 +50,7 @@ class Task:
     """A request that was received: what to execute, and where its reply goes."""
 
     __slots__ = ("_begun", "_turn", "_withdrawn", "age", "body", "control", "epoch", "frames",
-                 "late", "read_at", "token")  # fmt: skip
+                 "late", "read_at", "sender", "token")  # fmt: skip
 
     def __init__(
         self,
@@ -70,6 +70,7 @@ class Task:
         self.epoch = epoch
         self.control = control
         self.late = 0.0
+        self.sender = ""
         self._turn = ""
         self._begun: set[str] = set()
         self._withdrawn: set[str] = set()
@@ -199,7 +200,7 @@ class WorkerCore:
         if first is not None:
             roc = first.roc
             task.age += roc.age
-            sender = roc.call.partition(".")[0]
+            task.sender = sender = roc.call.partition(".")[0]
             if sender and roc.at is not None:
                 key = (sender, roc.clock) if roc.clock else sender
                 late = self._transit.age(key, roc.at, now)
@@ -285,9 +286,11 @@ class WorkerCore:
         self._queued -= 1
         return task
 
-    def next_method(self) -> str:
-        """What the next request to begin calls; empty if there is none, or it is no plain one."""
-        if self._control or not self._ready:
+    def method_after(self, task: Task) -> str:
+        """What is called next, if that is a plain call and the caller of this one waits for
+        more; else empty.
+        """
+        if self._control or task.sender not in self._ready:
             return ""
         body = next(iter(self._ready.values()))[0].body
         first = body.items[0]

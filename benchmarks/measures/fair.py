@@ -1,0 +1,57 @@
+"""A client's single calls, 4 ms apart, alone and beside another client that keeps 9,000 calls of
+one object waiting.
+
+They go to another object, in a server process of its own, and to the same one. All of it goes
+through one broker. Percentiles over one measurement, median over rounds.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+
+from ..bench import Bench, Case, Figures, Running
+from ..peers.connection import OBJECT
+
+TITLE = "A call beside 9,000 that wait"
+UNIT = "µs"
+ABOUT = __doc__
+LESS_IS_BETTER = True
+PEERS = ("roc", "roc_over_c")
+OTHER = "other"
+WAITING = 9_000
+PAUSE = 0.004
+PLACES = {"another object": OTHER, "the same object": OBJECT}
+
+
+class Pair:
+    """A peer with a second object, and a second client."""
+
+    def __init__(self, running: Running) -> None:
+        self.running = running
+        self._shared = False
+
+    def run(self, seconds: float) -> Figures:
+        if not self._shared:
+            self.running.peer.share(self.running.house, self.running.address, OTHER)
+            self._shared = True
+        found = self._ask("alone", seconds)
+        many = self.running.client(1)
+        many.tell(do="flow", seconds=2 * seconds + 1.0, count=WAITING)
+        many.line()
+        found |= self._ask("beside 9,000", seconds)
+        found["calls/s of those 9,000"] = many.answer()
+        return found
+
+    def _ask(self, when: str, seconds: float) -> Figures:
+        found: Figures = {}
+        for place, name in PLACES.items():
+            ask = self.running.client().ask
+            times = ask(do="latency", seconds=seconds, pause=PAUSE, name=name)
+            found |= {f"{place}, {when}, {point}": times[point] for point in ("p50", "p90")}
+        return found
+
+
+def cases(bench: Bench) -> list[Case]:
+    seconds = bench.seconds if bench.options.quick else max(1.0, 3 * bench.seconds)
+    pairs = [Pair(running) for running in bench.present(PEERS, "fair")]
+    return [Case(pair.running.peer.NAME, partial(pair.run, seconds)) for pair in pairs]
