@@ -21,17 +21,16 @@ from .batch import AsyncBatch
 from .client import (
     PAUSE,
     checked_timeout,
-    client_of,
     encoded_call,
     finished,
     instance_name,
     left_to_wait,
-    origin,
 )
 from .config import resolve_broker
 from .core.call import Call
 from .core.outcome import result_of
 from .endpoints import Endpoints
+from .pickled import client_of, origin
 from .proxy import ASKED_BY_TOOLS, NOWHERE
 from .spelling import Spot, spelled
 from .wire import mdp

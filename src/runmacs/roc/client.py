@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import time
 import uuid
-import weakref
 from collections.abc import Callable, Iterator
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from . import errors
 from ._drivers.clock import now as clock
@@ -19,6 +17,7 @@ from .core.call import Call
 from .core.outcome import result_of
 from .endpoints import Endpoints
 from .known import Lately
+from .pickled import client_of, origin, shared_client
 from .proxy import Proxy, make_proxy
 from .spelling import Spelled, spelled
 from .wire import mdp
@@ -335,50 +334,10 @@ class RocClient:
 
     def reference(self) -> tuple[Any, ...]:
         """What the pickle of a proxy has of its client: `__reduce__`'s, but shared."""
-        return _shared_client, self.__reduce__()[1]
+        return shared_client, self.__reduce__()[1]
 
     def __repr__(self) -> str:
         return f"<RocClient of {self.address}>"
-
-
-_shared: weakref.WeakValueDictionary[tuple[Any, ...], RocClient] = weakref.WeakValueDictionary()
-_latest: RocClient | None = None
-
-
-def _shared_client(*reference: Any) -> RocClient:
-    """The client of all unpickled proxies of one origin: many proxies, one connection.
-
-    The latest outlives its proxies, so that a worker process which gets them one by one
-    need not connect for each.
-    """
-    global _latest
-    client = _shared.get(reference)
-    if client is None:
-        client = _shared[reference] = client_of(*reference)
-    _latest = client
-    return client
-
-
-_Kind = TypeVar("_Kind")
-
-
-def client_of(kind: type[_Kind], endpoints: Endpoints, home: int, timeout: float) -> _Kind:
-    """The client that a pickle stands for.
-
-    Raises:
-        Closed: its broker can be reached in another process only.
-    """
-    if home and home != os.getpid():
-        raise errors.Closed(
-            f"{endpoints.rocBroker} was left behind in the process that pickled this; inproc"
-            " reaches no further. Use tcp or ipc."
-        )
-    return kind(endpoints, timeout=timeout)  # type: ignore[call-arg]
-
-
-def origin(endpoints: Endpoints) -> tuple[Endpoints, int]:
-    """Where a client can be had again: its broker, and the one process if there is but one."""
-    return endpoints, os.getpid() if endpoints.transport == "inproc" else 0
 
 
 def instance_name() -> str:

@@ -1,4 +1,4 @@
-"""Futures: calls that a program begins now, and waits for later.
+"""Drives calls that a program begins now, and waits for later.
 
 Rules:
 
@@ -16,27 +16,25 @@ Rules:
 
 from __future__ import annotations
 
-import concurrent.futures
 import contextlib
 import functools
 import logging
-import math
 import threading
 import weakref
 from collections import deque
-from collections.abc import Callable, Iterator
-from concurrent.futures._base import FINISHED, PENDING
+from collections.abc import Callable
 from typing import Any
 
 from .. import errors
-from ..core.call import COLLECTED, Batch, Call, unsent_text
+from ..core.call import Batch, Call
+from .callfutures import CallFuture
 from .calling import FORKED, LIVING, TOGETHER, Caller, Forked, Waiting
 from .clock import now as clock
 from .gates import Gate, Waker
 from .interrupts import OwnThread, Shield
 from .links import is_of_libzmq
 
-__all__ = ["CallFuture", "FutureCaller"]
+__all__ = ["FutureCaller"]
 
 _LOOK = 0.001
 """Seconds between two looks of the background thread while futures are open."""
@@ -50,154 +48,6 @@ _LOOP = 0.0002
 """Seconds within which another call follows in a loop."""
 
 _logger = logging.getLogger("concurrent.futures")
-
-
-class CallFuture(concurrent.futures.Future[Any]):
-    """A call that was begun, and its result when there is one.
-
-    A `concurrent.futures.Future`, with two differences: `cancel` withdraws the call, also
-    when it was sent, and done-callbacks are called in a thread of ROC's own.
-    """
-
-    _state = PENDING
-    _result: Any = None
-    _exception: BaseException | None = None
-    _withdrawn = False
-    _watchers: tuple[Waiting, ...] = ()
-
-    def __init__(self, caller: FutureCaller, call: Call, finish: Callable[[Call], Any]) -> None:
-        # All that the base's does, but the condition: to make one would take longer than all
-        # the rest. Nobody waits for it, so that the futures of a client can have one together.
-        self._condition = caller.condition
-        self._waiters: list[Any] = []
-        self._done_callbacks: list[Any] = []
-        self._caller: FutureCaller | None = caller
-        self._call = call
-        self._finish: Callable[[Call], Any] | None = finish
-
-    # ---- what the program does
-
-    def result(self, timeout: float | None = None) -> Any:
-        """The call's result; waits for it.
-
-        Raises:
-            RocError: what a blocking call would have raised. Its own timeout is one of
-                them: the call ends by itself.
-            TimeoutError: it has no result within ``timeout`` seconds; the call goes on.
-            concurrent.futures.CancelledError: it was cancelled.
-        """
-        self._await(timeout)
-        try:
-            return super().result(0)
-        except errors.RocError as error:
-            error.__traceback__ = None
-            raise
-
-    def exception(self, timeout: float | None = None) -> BaseException | None:
-        """What the call failed with, or None; waits as `result` does."""
-        self._await(timeout)
-        return super().exception(0)
-
-    def _await(self, timeout: float | None) -> None:
-        caller = self._caller
-        if self._call.state == COLLECTED:
-            raise errors.LocalProtocolError(unsent_text(self._call))
-        if caller is not None and not self.done():
-            caller.await_future(self, math.inf if timeout is None else clock() + timeout)
-
-    def cancel(self) -> bool:
-        """Withdraw the call: if it has not begun, it never will; else its result is dropped.
-
-        Returns:
-            False if it has ended already.
-        """
-        caller = self._caller
-        if caller is None or not caller.withdraw(self):
-            return self.cancelled()
-        super().cancel()
-        self.set_running_or_notify_cancel()
-        self._wake()
-        return True
-
-    def add_done_callback(self, fn: Callable[[concurrent.futures.Future[Any]], object]) -> None:
-        """Have ``fn(future)`` called when it is done; at once if it is so already.
-
-        It is called in a thread of ROC's own, one callback after another: keep it short.
-        """
-        caller = self._caller
-        if caller is not None and not self.done():
-            fn = functools.partial(caller.call_back, fn)
-        super().add_done_callback(fn)
-
-    # ---- what its caller does
-
-    def locked(self) -> bool:
-        """Whether its call is to say when it has ended."""
-        return not self._withdrawn and self._caller is not None
-
-    def release(self) -> None:
-        """Its call has ended; with the lock."""
-        if self._caller is not None:
-            self._caller.has_ended(self)
-
-    @contextlib.contextmanager
-    def watched_by(self, waiting: Waiting) -> Iterator[None]:
-        """Wake this one, too, at its end."""
-        with self._condition:
-            self._watchers = (*self._watchers, waiting)
-        try:
-            yield
-        finally:
-            with self._condition:
-                self._watchers = tuple(other for other in self._watchers if other is not waiting)
-
-    def mark_withdrawn(self) -> None:
-        """Its call is about to be withdrawn; with the lock."""
-        self._withdrawn = True
-
-    def settle(self) -> None:
-        """Take the result of its call, and tell everybody."""
-        finish, self._finish = self._finish, None
-        if finish is None or self._withdrawn:
-            return
-        call = self._call
-        try:
-            value = finish(call)
-        except BaseException as error:
-            error.__traceback__ = None
-            self.set_exception(error)
-        else:
-            self._succeed(value)
-        call.response, call.frames = None, ()
-        self._wake()
-
-    def _succeed(self, value: object) -> None:
-        """What `set_result` does; in short where nobody is to be called back."""
-        with self._condition:
-            if not self._done_callbacks:
-                self._result = value
-                self._state = FINISHED
-                for waiter in self._waiters:
-                    waiter.add_result(self)
-                return
-        self.set_result(value)
-
-    def done(self) -> bool:
-        return self._state != PENDING
-
-    def _wake(self) -> None:
-        self._caller = None  # a result that is kept keeps no client
-        for waiting in self._watchers:
-            waiting.wake()
-
-    def orphan(self) -> None:
-        """In a forked child: its call is the parent's, and so is its result."""
-        self._caller = self._finish = None
-        self._done_callbacks = []
-        if not self.done():
-            name = self._call.name
-            why = f"{name}: the call was made by the process that this one was forked from."
-            self.set_exception(errors.Closed(why, executed=None))
 
 
 class _Watcher:

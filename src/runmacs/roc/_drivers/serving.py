@@ -8,10 +8,8 @@ Who owns what:
   flow, and when a call outlasts that, reads and beats in the serving thread's stead until
   the call ends: heartbeats go on, ping and cancel are answered.
 * Socket and core are used with the lock only; methods run without it.
-* A reply may wait for the next one, so that several leave together, while its caller waits for
-  more, and what is called next is a method that was quick the last time; and no longer than
-  `_HOLD`, or for a third of what the broker hands out at a time. Until then the socket is not
-  looked at either.
+* A reply may wait for the next ones; see `heldreplies`. Until they leave the socket is not looked
+  at either.
 """
 
 from __future__ import annotations
@@ -29,12 +27,12 @@ from ..core.effects import Effect, Greeted, Refused, Reopen
 from ..core.liveness import Standstill
 from ..core.worker import Task, WorkerCore
 from ..endpoints import Endpoints
-from ..wire.jsonrpc import Request
 from ..wire.values import Buffer
 from .clock import now as clock
 from .coroutines import Coroutines
 from .forking import keep, register
 from .gates import Gate, Waker
+from .heldreplies import HeldReplies
 from .interrupts import OwnThread, interrupt_main_thread
 from .links import open_link
 from .sockets import context
@@ -46,11 +44,6 @@ _TICK = 0.01
 _IDLE_TICKS = 10
 _TURN = 0.25
 _LINGER = 1.0
-_QUICK = 0.0002
-"""Seconds that a method takes at most for which a reply may wait."""
-
-_HOLD = 0.001
-_METHODS_KEPT = 1000
 _GRACE = 5.0
 """Seconds that a running method has to end by itself after SIGTERM or stop()."""
 
@@ -85,9 +78,7 @@ class Serving:
         self._lock = threading.Lock()
         self._still = Standstill()
         self._calls = 0
-        self._quick: dict[str, bool] = {}
-        self._held = 0
-        self._held_since = 0.0
+        self._held = HeldReplies(core.properties.prefetch)
         self._busy = False
         self._in_main = False
         self._grace = _GRACE
@@ -172,9 +163,9 @@ class Serving:
         now = clock()
         with self._lock:
             if frames is not None:
-                self._note_duration(task, now - begun)
+                self._held.note(task, now - begun)
                 self.core.finish(task, frames, out)
-                hold = self._may_hold(task, now)
+                hold = self._held.hold(self.core.method_after(task), now)
                 self._carry_out(out, hold)
                 if hold and not self.stopping and (following := self._take(now, out)) is not None:
                     return following, 0.0
@@ -186,26 +177,6 @@ class Serving:
         if out:
             self._carry_out(out)
         return task
-
-    def _note_duration(self, task: Task, seconds: float) -> None:
-        first = task.body.items[0]
-        if isinstance(first, Request):
-            if len(self._quick) >= _METHODS_KEPT:
-                self._quick.clear()
-            self._quick[first.method] = seconds < _QUICK
-
-    def _may_hold(self, task: Task, now: float) -> bool:
-        """Whether its reply may wait for the next one, which is begun without a look before."""
-        if not self._quick.get(self.core.method_after(task), False):
-            self._held = 0
-            return False
-        if not self._held:
-            self._held_since = now
-        self._held += 1
-        if 3 * self._held >= self.core.properties.prefetch or now - self._held_since > _HOLD:
-            self._held = 0
-            return False
-        return True
 
     def _serve_task(self, task: Task) -> Sequence[Buffer] | None:
         """The reply; None if the server's stop struck where nobody can say what was done.
@@ -324,7 +295,7 @@ class Serving:
     # ---- the socket; all of this with the lock
 
     def _open(self) -> None:
-        self._held = 0
+        self._held.clear()
         self._link = open_link(self._context, self.endpoints)
         self._gate = Gate(*self._link.fds, self._wake_serving.fd)
         out: list[Effect] = []
@@ -334,8 +305,8 @@ class Serving:
     def _plan(self, timeout: float | None) -> float:
         """How long to wait now, noted so that a standstill can be told from a wait."""
         now = clock()
-        if self._held and timeout is None:
-            self._let_go()
+        if timeout is None and self._held.clear():
+            self._link.flush()
         if self._link.readable():
             # A send may have swallowed the descriptor's edge: no wait before this is read.
             timeout = 0.0
@@ -345,10 +316,6 @@ class Serving:
             timeout = turn if due is None else max(0.0, min(turn, due - now))
         self._stood_still(self._still.waiting(now, timeout))
         return timeout
-
-    def _let_go(self) -> None:
-        self._held = 0
-        self._link.flush()
 
     def _stood_still(self, seconds: float) -> None:
         if seconds:
