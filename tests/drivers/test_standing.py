@@ -40,6 +40,27 @@ def test_a_thread_stands_back_and_no_other_does() -> None:
 
 
 @needs_policies
+@pytest.mark.parametrize(("before", "after"), [(0, 10), (10, 10), (15, 15)])
+def test_it_takes_a_small_share_and_no_larger_one_than_it_had(before: int, after: int) -> None:
+    found: list[int] = []
+
+    def stand() -> None:
+        me = threading.get_native_id()
+        os.setpriority(os.PRIO_PROCESS, me, before)
+        stand_back()
+        found.append(os.getpriority(os.PRIO_PROCESS, me))
+
+    mine = os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
+    if mine > before:
+        pytest.skip(f"this process has nice {mine} itself; run it with 0")
+    thread = threading.Thread(target=stand)
+    thread.start()
+    thread.join()
+    assert found == [after]
+    assert os.getpriority(os.PRIO_PROCESS, threading.get_native_id()) == mine
+
+
+@needs_policies
 def test_what_somebody_else_has_chosen_stays() -> None:
     assert in_a_thread(os.SCHED_BATCH, os.SCHED_IDLE) == [os.SCHED_BATCH, os.SCHED_IDLE]
 

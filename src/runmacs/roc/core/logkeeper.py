@@ -3,7 +3,8 @@
 Rules:
 
 * Bounded by number and by bytes; the oldest go first.
-* Keeping is cheap, as it is done for each record: the text is looked at when it is asked for.
+* Keeping is cheap, as it is done for each record: the text is looked at when it is asked for,
+  and nothing is made that Python's garbage collector would have to go through.
 * Of each source the last beacon is kept too: it tells of what was lost at its end.
 * Each record gets a number of this keeper's own, without holes: pages are asked for by it.
 """
@@ -28,7 +29,7 @@ PAGE_BYTES: Final = 1024 * 1024
 """How many bytes of records one answer has, or little more."""
 _TOPICS: Final = 10_000
 _SOURCES: Final = 2000
-_OVERHEAD: Final = 150  # what Python takes for a record beside its text
+_OVERHEAD: Final = 60  # what Python takes for a record beside its text
 
 
 class LogKeeper:
@@ -44,7 +45,9 @@ class LogKeeper:
         """The number of the newest record."""
         self._records = records
         self._most = most
-        self._kept: deque[tuple[int, bytes, bytes]] = deque()
+        self._texts: deque[bytes] = deque()
+        self._abouts: deque[tuple[int, bytes]] = deque()
+        """Severity and node of each text; the same tuple for all of a topic."""
         self._bytes = 0
         self._topics: dict[bytes, tuple[int, bytes]] = {}
         self._sources: dict[str, tuple[float, Beacon]] = {}
@@ -52,7 +55,7 @@ class LogKeeper:
     @property
     def kept(self) -> int:
         """How many records there are."""
-        return len(self._kept)
+        return len(self._texts)
 
     def keep(self, frames: Sequence[bytes], now: float) -> None:
         """A record was published: topic and text. Never raises."""
@@ -66,12 +69,14 @@ class LogKeeper:
         if about is None or text[:1] != b"{":
             self.dropped_malformed += 1
             return
-        kept = self._kept
-        kept.append((about[0], about[1], text))
+        texts = self._texts
+        texts.append(text)
+        self._abouts.append(about)
         self.last += 1
         self._bytes += len(text) + _OVERHEAD
-        while self._bytes > self._most or len(kept) > self._records:
-            self._bytes -= len(kept.popleft()[2]) + _OVERHEAD
+        while self._bytes > self._most or len(texts) > self._records:
+            self._bytes -= len(texts.popleft()) + _OVERHEAD
+            self._abouts.popleft()
 
     def hear(self, frames: Sequence[bytes], now: float) -> None:
         """A beacon was published. Never raises; whoever keeps the status counts a bad one."""
@@ -122,7 +127,7 @@ class LogKeeper:
             is more now; ``first`` and ``last``, the numbers of what is kept.
         """
         wanted = {escape_component(node) for node in nodes}
-        first = self.last - len(self._kept) + 1
+        first = self.last - len(self._texts) + 1
         if after is None:
             texts, reached = self._newest(n, least, wanted), self.last
         else:
@@ -140,7 +145,9 @@ class LogKeeper:
     def _newest(self, n: int, least: int, nodes: Collection[bytes]) -> list[str | None]:
         found: list[str | None] = []
         size = 0
-        for severity, node, text in reversed(self._kept):
+        for (severity, node), text in zip(
+            reversed(self._abouts), reversed(self._texts), strict=True
+        ):
             if len(found) >= n or size > PAGE_BYTES:
                 break
             if severity >= least and (not nodes or node in nodes):
@@ -152,7 +159,7 @@ class LogKeeper:
         """The number before the newest records that are wanted, so many."""
         if least <= 1 and not nodes:
             return self.last - count
-        for at, (severity, node, _) in enumerate(reversed(self._kept), 1):
+        for at, (severity, node) in enumerate(reversed(self._abouts), 1):
             if severity >= least and (not nodes or node in nodes):
                 count -= 1
                 if not count:
@@ -165,8 +172,9 @@ class LogKeeper:
         found: list[str | None] = []
         size = 0
         reached = after
-        skipped = after - (self.last - len(self._kept))
-        for severity, node, text in itertools.islice(self._kept, max(0, skipped), None):
+        skipped = max(0, after - (self.last - len(self._texts)))
+        kept = zip(self._abouts, self._texts, strict=True)
+        for (severity, node), text in itertools.islice(kept, skipped, None):
             if len(found) >= n or size > PAGE_BYTES:
                 break
             reached += 1
@@ -186,10 +194,11 @@ class LogKeeper:
 
     def snapshot(self) -> dict[str, Any]:
         """Plain copies for monitoring."""
-        return {"kept": len(self._kept), "bytes": self._bytes, "last": self.last}
+        return {"kept": len(self._texts), "bytes": self._bytes, "last": self.last}
 
     def check(self) -> None:
         """Every invariant."""
-        assert self._bytes == sum(len(text) + _OVERHEAD for _, _, text in self._kept)
-        assert len(self._kept) <= min(self._records, self.last)
-        assert self._bytes <= self._most or not self._kept
+        assert self._bytes == sum(len(text) + _OVERHEAD for text in self._texts)
+        assert len(self._abouts) == len(self._texts)
+        assert len(self._texts) <= min(self._records, self.last)
+        assert self._bytes <= self._most or not self._texts
