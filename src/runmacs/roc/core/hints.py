@@ -59,6 +59,8 @@ def _compile(annotation: Any) -> Hint | None:
     if class_name(type(annotation)) == "TypeAliasType":
         return _compile(annotation.__value__)
     origin, args = typing.get_origin(annotation), typing.get_args(annotation)
+    if class_name(type(origin)) == "TypeAliasType":  # numpy's NDArray is one, since 2.5
+        return _compile(origin.__value__[args])
     if origin in _WRAPPERS:
         return _compile(args[0])
     if origin is typing.Union or origin is types.UnionType:

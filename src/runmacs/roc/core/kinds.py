@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import abc
 import enum
+import functools
 import types
 import typing
 import unicodedata
@@ -59,6 +60,8 @@ _ROUTINES = (
     types.WrapperDescriptorType,
     types.MethodWrapperType,
     types.ClassMethodDescriptorType,
+    # What a singledispatchmethod is when it was read, since Python 3.14.
+    getattr(functools, "_singledispatchmethod_get", types.MethodType),
 )
 
 # A type alias is called like its class: subprocess.Popen[bytes]("...") runs a program.
