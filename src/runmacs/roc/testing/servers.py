@@ -77,7 +77,7 @@ class SimulatedServer(SimulatedPeer):
         behaviour: Callable[[Execution], None] = _instantly,
         *,
         policy: str = "exclusive",
-        prefetch: int = 16,
+        prefetch: int = 20,
         core: Callable[[str, Properties], WorkerCore] = WorkerCore,
         **clock: float,
     ) -> None:
