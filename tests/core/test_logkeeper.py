@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from typing import Any
 
 from runmacs.roc.core.logkeeper import PAGE_BYTES, LogKeeper
@@ -108,3 +109,14 @@ def test_what_is_no_record_is_not_kept_or_not_shown() -> None:
     assert texts(page) == ["1"]
     assert page["after"] == 2
     keeper.check()
+
+
+def test_keeping_makes_nothing_that_the_garbage_collector_must_look_at() -> None:
+    keeper = kept(1, records=500)
+    messages = [frames(at) for at in range(2, 1000)]
+    gc.collect()
+    before = len(gc.get_objects())
+    for message in messages:
+        keeper.keep(message, 0.0)
+    assert len(gc.get_objects()) - before < 10
+    assert keeper.kept == 500

@@ -446,6 +446,19 @@ def test_one_at_a_time_in_order_and_clients_in_turn(serving: ScriptedWorker) -> 
     assert serving.begun() == ["a.1", "b.1", "c.1", "a.2", "c.2", "a.3"]
 
 
+def test_what_is_called_next_counts_for_callers_who_wait_for_more(
+    serving: ScriptedWorker,
+) -> None:
+    for call in ("a.1", "a.2", "b.1"):
+        serving.request(call)
+    following = []
+    while (task := serving.core.take(serving.now, [])) is not None:
+        following.append(serving.core.method_after(task))
+        serving.core.finish(task, [b"{}"], [])
+    method = "m"
+    assert following == [method, "", ""], "b, and a at last, wait for nothing else"
+
+
 def test_a_reply_carries_its_token_and_its_buffers(serving: ScriptedWorker) -> None:
     body = [request_text(1), b"one", memoryview(b"two")]
     serving.gets(b"", W, mdp.REQUEST, b"\x00token\xff", b"", *body)

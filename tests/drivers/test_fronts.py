@@ -313,6 +313,22 @@ def test_a_flood_delays_others_by_no_more_than_a_turn(driven: DrivenFront) -> No
     good.close()
 
 
+def test_who_sends_little_comes_before_who_sends_much(driven: DrivenFront) -> None:
+    """In a portion of its own, which has left before the other one is looked at."""
+    busy, good = driven.connect(), driven.connect()
+    busy.sock.sendall(b"\x01\x00\x00\x04many" * 10_000)
+    connection = driven.front._peers[rid_of(driven, busy)]
+    driven.until(lambda: connection.busy, "the first of many")
+    good.send(b"", b"one")
+    wait_until(lambda: len(driven.poller.look()) == 2, what="both have something")
+    portions = list(driven.front.collect(driven.poller.look()))
+    assert [message[2] for message in portions[0]] == [b"one"]
+    assert {message[2] for message in portions[1]} == {b"many"}
+    assert len(portions) == 2
+    for peer in (busy, good):
+        peer.close()
+
+
 def rid_of(driven: DrivenFront, peer: Peer) -> bytes:
     port = peer.sock.getsockname()[1]
     for rid, connection in driven.front._peers.items():
