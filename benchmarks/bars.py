@@ -48,6 +48,13 @@ def _grows(kind: str, what: str, few: str, many: str, goal: float) -> Bar:
     return Bar(title, (at_many,), goal, at_few, at_most=True)
 
 
+def _fair(beside: str, at: str) -> Bar:
+    """A call to another object beside somebody's many, and alone."""
+    alone = ("fair", "roc", "another object, alone, p50")
+    title = f"a call to another object, beside {beside}"
+    return Bar(title, (("fair", "roc", at),), 2.0, alone, at_most=True)
+
+
 _PLAIN = "plain, 1 subscriber"
 BARS = (
     _times("serial calls", "serial", "", 1.0, "Pyro5 direct"),
@@ -65,13 +72,8 @@ BARS = (
     _times("many calls as futures, against its batch", "pipelined", "", 1.2, "Pyro5 as it comes"),
     _times("many calls as futures, against its batch", "pipelined", "", 1.2, "Pyro5 direct"),
     _times("the broker alone", "alone", "", 0.55, "C broker"),
-    Bar(
-        "a call to another object, beside 9,000 that wait",
-        (("fair", "roc", "another object, beside 9,000, p50"),),
-        2.0,
-        ("fair", "roc", "another object, alone, p50"),
-        at_most=True,
-    ),
+    _fair("9,000 of 1 ms that wait", "another object, beside 9,000 of 1 ms, p50"),
+    _fair("9,000 that wait, and no idle processor", "another object, beside 9,000, p50"),
     _times("8 MiB arrays", "arrays", "8 MiB", 0.95, "C broker"),
     _times("8 MiB arrays", "arrays", "8 MiB", 0.8, "Zenoh routed"),
     Bar(

@@ -88,9 +88,9 @@ def frames(connection: Connection, seconds: float, size: int, rate: float, name:
     return count * size / 1e6 / (time.perf_counter() - began)
 
 
-def flow(connection: Connection, seconds: float, count: int) -> float:
+def flow(connection: Connection, seconds: float, count: int, method: str) -> float:
     """So many calls waiting all the time; it says so in a line as soon as they do."""
-    steps = connection.flow(count, _CHUNK)
+    steps = connection.flow(count, _CHUNK, method)
     next(steps)
     print("they wait", flush=True)
     try:

@@ -1,8 +1,10 @@
 """A client's single calls, 4 ms apart, alone and beside another client that keeps 9,000 calls of
 one object waiting.
 
-They go to another object, in a server process of its own, and to the same one. All of it goes
-through one broker. Percentiles over one measurement, median over rounds.
+They go to another object, in a server process of its own, and to the same one. Those that wait
+are of a method that does nothing, so that all processors are at work, or of one that sleeps for
+a millisecond, as one of an instrument does, so that none is. All of it goes through one broker.
+Percentiles over one measurement, median over rounds.
 """
 
 from __future__ import annotations
@@ -20,6 +22,7 @@ PEERS = ("roc", "roc_over_c")
 OTHER = "other"
 WAITING = 9_000
 PAUSE = 0.004
+METHODS = {"echo": "", "nap": " of 1 ms"}
 PLACES = {"another object": OTHER, "the same object": OBJECT}
 
 
@@ -35,11 +38,12 @@ class Pair:
             self.running.peer.share(self.running.house, self.running.address, OTHER)
             self._shared = True
         found = self._ask("alone", seconds)
-        many = self.running.client(1)
-        many.tell(do="flow", seconds=2 * seconds + 1.0, count=WAITING)
-        many.line()
-        found |= self._ask("beside 9,000", seconds)
-        found["calls/s of those 9,000"] = many.answer()
+        for method, about in METHODS.items():
+            many = self.running.client(1)
+            many.tell(do="flow", seconds=2 * seconds + 1.0, count=WAITING, method=method)
+            many.line()
+            found |= self._ask(f"beside 9,000{about}", seconds)
+            found[f"calls/s of those 9,000{about}"] = many.answer()
         return found
 
     def _ask(self, when: str, seconds: float) -> Figures:

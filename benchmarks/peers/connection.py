@@ -6,6 +6,7 @@ words, by the name of the method.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Generator, Mapping
 from functools import cache
 from typing import Any, ClassVar
@@ -24,6 +25,11 @@ class Shared:
     level = 1.5
 
     def echo(self, value: int) -> int:
+        return value
+
+    def nap(self, value: int) -> int:
+        """Takes a millisecond, and no processor."""
+        time.sleep(0.001)
         return value
 
     def frame(self, size: int) -> Any:
@@ -58,7 +64,7 @@ class Connection:
         """Calls that are all under way at once."""
         raise self._cannot("pipelined")
 
-    def flow(self, count: int, step: int) -> Generator[None]:
+    def flow(self, count: int, step: int, method: str) -> Generator[None]:
         """So many calls waiting all the time; takes the results of ``step`` of them at a time."""
         raise self._cannot("flow")
 

@@ -83,18 +83,18 @@ class RocConnection(Connection):
         for future in [submit(self.echo, number) for number in range(count)]:
             future.result()
 
-    def flow(self, count: int, step: int) -> Generator[None]:
-        submit, echo = self._client.submit, self.echo
-        waiting = deque(submit(echo, number) for number in range(count))
+    def flow(self, count: int, step: int, method: str) -> Generator[None]:
+        submit, called = self._client.submit, getattr(self._object, method)
+        waiting = deque(submit(called, number) for number in range(count))
         try:
             while True:
                 for _ in range(step):
                     waiting.popleft().result()
-                    waiting.append(submit(echo, 1))
+                    waiting.append(submit(called, 1))
                 yield
         finally:
             for future in waiting:
-                future.result()
+                future.cancel()
 
     def batch(self, count: int) -> None:
         begin = getattr(self._client, "batch", None)
