@@ -40,8 +40,10 @@ def test_a_thread_stands_back_and_no_other_does() -> None:
 
 
 @needs_policies
-@pytest.mark.parametrize(("before", "after"), [(0, 10), (10, 10), (15, 15)])
-def test_it_takes_a_small_share_and_no_larger_one_than_it_had(before: int, after: int) -> None:
+@pytest.mark.parametrize("before", [0, 10, 15])
+def test_it_takes_a_small_share_and_no_larger_one_than_it_had(before: int) -> None:
+    mine = os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
+    before = max(before, mine)
     found: list[int] = []
 
     def stand() -> None:
@@ -50,13 +52,10 @@ def test_it_takes_a_small_share_and_no_larger_one_than_it_had(before: int, after
         stand_back()
         found.append(os.getpriority(os.PRIO_PROCESS, me))
 
-    mine = os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
-    if mine > before:
-        pytest.skip(f"this process has nice {mine} itself; run it with 0")
     thread = threading.Thread(target=stand)
     thread.start()
     thread.join()
-    assert found == [after]
+    assert found == [max(10, before)]
     assert os.getpriority(os.PRIO_PROCESS, threading.get_native_id()) == mine
 
 
