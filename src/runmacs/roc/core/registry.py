@@ -8,9 +8,9 @@ Rules:
 * Policy ``standby``: one serves, the others wait, in order of arrival.
 * Policy ``pool``: all serve; most credit first, then least recently used.
 * Servers of one id must agree on the policy; a stock worker has policy ``pool``.
-* Credit is the worker's prefetch less the calls it holds. The last of it, a fifth and
-  four calls at most, is kept for clients of which the worker holds nothing: who pipelines thousands
-  of calls does not stand in the way of somebody's single one.
+* Credit is the worker's prefetch less the calls it holds. The last fifth of it, four calls at
+  most, is kept for clients of which the worker holds nothing: who pipelines thousands of calls
+  does not stand in the way of somebody's single one.
 """
 
 from __future__ import annotations
@@ -29,6 +29,8 @@ TOKEN_NUMBER = 8
 """A token is the client's routing id and the dispatch number, in so many bytes."""
 
 _KEPT = 4
+"""Calls that are kept at most."""
+
 _LOOKED_AT = 8
 """Clients in turn among which one is looked for of which a worker holds nothing."""
 
